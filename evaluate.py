@@ -1,0 +1,53 @@
+"""Score trackers on a TAP-Vid benchmark.
+
+    python evaluate.py benchmark.path=tapvid_davis.pkl query_mode=first trackers=[static,lk]
+    python evaluate.py benchmark=procedural trackers=[lk] output_dir=outputs/procedural overlays=2
+
+Settings and their meaning are in configs/evaluate.yaml. Exit code 0: all videos scored; 1: some
+videos failed and are listed; 2: nothing could be done, with one line saying why.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from omegaconf import DictConfig
+
+from tracker.errors import exit_on_user_error
+from tracker.hydra_entry import compose, instantiate
+
+
+@exit_on_user_error
+def main() -> int:
+    config: DictConfig = compose("evaluate", sys.argv[1:], __doc__)
+    from tqdm import tqdm
+
+    from tracker.evaluation import EvaluationSettings, evaluate, format_table
+    from tracker.visualize import write_best_and_worst
+
+    benchmark = instantiate(config.benchmark)
+    settings = EvaluationSettings(
+        query_mode=config.query_mode,
+        input_size=config.input_size,
+        limit=config.limit,
+        keep_tracks=config.overlays > 0,
+    )
+    with tqdm(desc=f"{benchmark.name} {settings.query_mode}", unit=" videos") as bar:
+
+        def on_video(name: str) -> None:
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+
+        report = evaluate(benchmark, config.trackers, settings, config.output_dir, on_video)
+    print(format_table(report))
+    print(f"written: {report.path}, {report.path.with_suffix('.csv')}")
+    if config.overlays > 0:
+        for path in write_best_and_worst(benchmark, report, config.overlays):
+            print(f"written: {path}")
+    for video, message in report.failed.items():
+        print(f"skipped {video}: {message}", file=sys.stderr)
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

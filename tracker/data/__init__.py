@@ -1,0 +1,1 @@
+"""Training and test clips: procedural scenes with exact tracks and visibility."""

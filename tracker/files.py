@@ -1,0 +1,53 @@
+"""Writing files so that a failure leaves nothing half-written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tracker.errors import UserError
+
+
+def prepare_output_dir(path: str | Path) -> Path:
+    """Create `path` (and parents) and prove that it can be written to.
+
+    Raises:
+        UserError: it is a file, or cannot be created or written.
+    """
+    folder = Path(path)
+    probe = folder / f".write-probe-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the output folder {folder} ({error.strerror}); choose another with "
+            "--out or output_dir="
+        ) from error
+    return folder
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it there on success, delete it on failure.
+
+    The temporary name keeps the suffix, because writers choose the format by it.
+
+    Raises:
+        UserError: the operating system refused (full disk, no permission).
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.stem}.part-{os.getpid()}{target.suffix}")
+    try:
+        yield partial
+        partial.replace(target)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {target} ({error.strerror or error}); free some disk space or choose "
+            "another output folder"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

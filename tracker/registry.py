@@ -1,0 +1,61 @@
+"""Trackers by name.
+
+A tracker is anything with `track(video, queries) -> Tracks`. The command line and the evaluation
+know trackers only by name; a name may carry an argument after `@`, such as `vjepa@runs/my_model`.
+Modules are imported when their tracker is asked for, so that `lk` does not load torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Protocol
+
+from tracker.errors import UserError
+from tracker.queries import Queries
+from tracker.tracks import Tracks
+from tracker.video import Video
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all) as a tracker works through a video."""
+
+
+class Tracker(Protocol):
+    """Follows query points through a video."""
+
+    def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
+        """Return a track for each query over all frames of the video.
+
+        Raises:
+            UserError: a query lies outside the video, or the video cannot be decoded.
+        """
+        ...
+
+
+_FACTORIES: dict[str, str] = {
+    "static": "tracker.baselines:StaticTracker",
+    "lk": "tracker.baselines:LucasKanadeTracker",
+}
+
+
+def tracker_names() -> list[str]:
+    """Names that `make_tracker` knows."""
+    return sorted(_FACTORIES)
+
+
+def make_tracker(name: str) -> Tracker:
+    """Build a tracker from its name, or `name@argument`.
+
+    Raises:
+        UserError: no tracker of that name, or it takes no argument.
+    """
+    base, _, argument = name.partition("@")
+    if base not in _FACTORIES:
+        raise UserError(f"no tracker is called {base!r}; choose from {', '.join(tracker_names())}")
+    module, factory = _FACTORIES[base].split(":")
+    build = getattr(import_module(module), factory)
+    if not argument:
+        return build()
+    if not hasattr(build, "from_argument"):
+        raise UserError(f"tracker {base!r} takes no argument, but {name!r} gives one")
+    return build.from_argument(argument)

@@ -1,0 +1,262 @@
+"""Reading video lazily and writing it.
+
+One class, `Video`, hides where frames come from: a file that ffmpeg can decode (through PyAV),
+a folder of images, a `.npy` file or an array in memory. Frames are `(H, W, 3) uint8` RGB, upright
+(rotation tags are honoured), and are read in chunks of bounded size, so that the length of a
+video never decides how much memory is needed.
+
+    video = load_video("clip.mp4", start=100, stop=400)
+    for chunk in video.chunks():          # (T, H, W, 3) uint8
+        ...
+
+Frame numbers count from 0 at the first frame *of the range that was asked for*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from tracker.errors import UserError
+from tracker.files import atomic_path
+
+CHUNK_BYTES = 48 * 2**20
+"""Decoded frames held at once by `Video.chunks`; 70 frames of 640x360."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before its frames are decoded.
+
+    Attributes:
+        name: file or folder name, for messages and output names.
+        size: `(W, H)` in pixels, after rotation.
+        num_frames: frames that can be decoded.
+        fps: average frames per second.
+        variable_frame_rate: True where frame durations differ by more than rounding.
+        rotation: degrees counter-clockwise that the file's tag asks for; already applied.
+        codec: name of the codec, or of the kind of source.
+        warning: a line for the user where the file is damaged, else None.
+    """
+
+    name: str
+    size: tuple[int, int]
+    num_frames: int
+    fps: float
+    variable_frame_rate: bool = False
+    rotation: int = 0
+    codec: str = "array"
+    warning: str | None = None
+
+
+class FrameSource(Protocol):
+    """Where frames come from; `frames` may be called any number of times."""
+
+    info: VideoInfo
+
+    def frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield frames `start..stop-1` as `(H, W, 3) uint8`."""
+        ...
+
+
+class Video:
+    """A video that can be read from any frame, any number of times, in chunks.
+
+    Args:
+        source: where frames come from.
+        frame_range: which of the source's frames this video consists of.
+    """
+
+    def __init__(self, source: FrameSource, frame_range: range | None = None) -> None:
+        self._source = source
+        self._range = range(source.info.num_frames) if frame_range is None else frame_range
+
+    @classmethod
+    def from_array(cls, frames: np.ndarray, fps: float = 24.0, name: str = "array") -> Video:
+        """Wrap `(T, H, W, 3)` or `(T, H, W)` frames, uint8 or float in 0..1.
+
+        Raises:
+            UserError: the array has another shape or type, or no frames.
+        """
+        from tracker.video_sources import ArraySource
+
+        return cls(ArraySource(frames, fps=fps, name=name))
+
+    @property
+    def info(self) -> VideoInfo:
+        """Facts about the whole source, before a range was taken."""
+        return self._source.info
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """`(W, H)` in pixels."""
+        return self.info.size
+
+    @property
+    def num_frames(self) -> int:
+        return len(self._range)
+
+    @property
+    def fps(self) -> float:
+        return self.info.fps / self._range.step
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        return f"Video({self.name!r}, {width}x{height}, {len(self)} frames, {self.fps:.3g} fps)"
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
+        """Yield frames `start..stop-1`, each `(H, W, 3) uint8` RGB."""
+        chosen = self._range[start:stop]
+        if len(chosen) == 0:
+            return iter(())
+        stream = self._source.frames(chosen[0], chosen[-1] + 1)
+        return islice(stream, 0, None, chosen.step)
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Return frames `start..stop-1` as one array `(T, H, W, 3) uint8`."""
+        width, height = self.size
+        frames = list(self.frames(start, stop))
+        return np.stack(frames) if frames else np.empty((0, height, width, 3), np.uint8)
+
+    @property
+    def chunk_length(self) -> int:
+        """Frames in a chunk of about `CHUNK_BYTES`."""
+        width, height = self.size
+        return max(1, CHUNK_BYTES // (width * height * 3))
+
+    def chunks(self, length: int | None = None) -> Iterator[np.ndarray]:
+        """Yield the video in order as `(T, H, W, 3)` arrays of at most `length` frames."""
+        frames = self.frames()
+        while chunk := list(islice(frames, length or self.chunk_length)):
+            yield np.stack(chunk)
+
+    def reversed_frames(self, start: int) -> Iterator[np.ndarray]:
+        """Yield frames `start, start-1, ..., 0`; holds one chunk at a time."""
+        stop = start + 1
+        while stop > 0:
+            begin = max(0, stop - self.chunk_length)
+            yield from self.read(begin, stop)[::-1]
+            stop = begin
+
+    def select(self, start: int = 0, stop: int | None = None, stride: int = 1) -> Video:
+        """Return the video of every `stride`-th frame of `start..stop-1`.
+
+        Raises:
+            UserError: the range holds no frame.
+        """
+        if stride < 1:
+            raise UserError(f"stride {stride} is not a positive number of frames")
+        chosen = self._range[slice(start, stop, stride)] if start >= 0 else range(0)
+        if len(chosen) == 0:
+            raise UserError(
+                f"no frames from {start} to {'the end' if stop is None else stop} in {self.name}, "
+                f"which has frames 0..{len(self) - 1}"
+            )
+        return Video(self._source, chosen)
+
+    def resized(self, size: tuple[int, int]) -> Video:
+        """Return the same frames resized to `size` `(W, H)` as they are read.
+
+        Uses mediapy's Lanczos filter, as TAP-Vid's published protocol does.
+        """
+        import mediapy
+
+        from tracker.video_sources import MappedSource
+
+        width, height = size
+        return Video(MappedSource(self, size, lambda f: mediapy.resize_image(f, (height, width))))
+
+
+def load_video(
+    source: str | Path | np.ndarray | Video,
+    start: int = 0,
+    stop: int | None = None,
+    stride: int = 1,
+    fps: float | None = None,
+) -> Video:
+    """Open a video without decoding it.
+
+    Args:
+        source: a file that ffmpeg knows, a folder of images (in natural order of their names),
+            a `.npy` file or array of shape `(T, H, W, 3)` or `(T, H, W)`, or a `Video`.
+        start, stop, stride: the frames to keep, as in `range`.
+        fps: frames per second of folders and arrays, which do not say; 24 by default.
+
+    Returns:
+        A `Video` whose frame 0 is frame `start` of the source.
+
+    Raises:
+        UserError: missing, empty, unreadable or not a video; or an empty range.
+    """
+    from tracker.video_sources import open_source
+
+    video = source if isinstance(source, Video) else Video(open_source(source, fps))
+    return video.select(start, stop, stride)
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Read a video's size, length and rate; only its first frame is decoded, for its rotation.
+
+    Raises:
+        UserError: as `load_video`.
+    """
+    return load_video(path).info
+
+
+def write_video(
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    on_frame: Callable[[], None] = lambda: None,
+) -> int:
+    """Encode frames as H.264 with the ffmpeg that imageio-ffmpeg brings.
+
+    Args:
+        path: the file to write; replaced only when the whole video is encoded.
+        frames: `(H, W, 3) uint8` RGB frames, all of one size. A last odd row or column is
+            repeated once, because players need even sizes.
+        fps: frames per second.
+        on_frame: called after each frame, for a progress bar.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        UserError: the encoder failed (full disk, no permission); nothing is left behind.
+    """
+    import imageio_ffmpeg
+    import mediapy
+
+    mediapy.set_ffmpeg(imageio_ffmpeg.get_ffmpeg_exe())
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise UserError(f"no frames to write to {path}")
+    height, width = first.shape[:2]
+    padding = ((0, height % 2), (0, width % 2), (0, 0))
+    shape = (height + height % 2, width + width % 2)
+    count = 0
+    with atomic_path(path) as partial:
+        try:
+            with mediapy.VideoWriter(partial, shape, fps=fps, crf=20) as writer:
+                while first is not None:
+                    writer.add_image(np.pad(first, padding, mode="edge"))
+                    count += 1
+                    on_frame()
+                    first = next(iterator, None)
+        except RuntimeError as error:
+            reason = (str(error).strip().splitlines() or ["unknown"])[-1]
+            raise OSError(None, f"the encoder stopped: {reason}") from error
+    return count
