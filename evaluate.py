@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import sys
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from tracker.errors import exit_on_user_error
+from tracker.errors import UserError, exit_on_user_error
 from tracker.hydra_entry import compose, instantiate
 
 
@@ -25,6 +25,10 @@ def main() -> int:
     from tracker.evaluation import EvaluationSettings, evaluate, format_table
     from tracker.visualize import write_best_and_worst
 
+    listed = OmegaConf.is_list(config.trackers)
+    names = [str(name) for name in (config.trackers if listed else [config.trackers])]
+    if not isinstance(config.overlays, int) or config.overlays < 0:
+        raise UserError(f"overlays={config.overlays} must be a number of videos, 0 or more")
     benchmark = instantiate(config.benchmark)
     settings = EvaluationSettings(
         query_mode=config.query_mode,
@@ -32,13 +36,15 @@ def main() -> int:
         limit=config.limit,
         keep_tracks=config.overlays > 0,
     )
-    with tqdm(desc=f"{benchmark.name} {settings.query_mode}", unit=" videos") as bar:
+    label = f"{benchmark.name} {settings.query_mode}"
+    # The delay keeps the bar from hiding an error that comes at once.
+    with tqdm(desc=label, unit=" videos", leave=False, delay=0.5) as bar:
 
         def on_video(name: str) -> None:
             bar.set_postfix_str(name, refresh=False)
             bar.update()
 
-        report = evaluate(benchmark, config.trackers, settings, config.output_dir, on_video)
+        report = evaluate(benchmark, names, settings, str(config.output_dir), on_video)
     print(format_table(report))
     print(f"written: {report.path}, {report.path.with_suffix('.csv')}")
     if config.overlays > 0:

@@ -126,7 +126,8 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
     elif args.corners is not None:
         queries = Queries.corners(video.read(args.at, args.at + 1)[0], args.corners, args.at)
     elif args.mask:
-        queries = Queries.from_mask(args.mask, video.size, args.grid or 16, args.at)
+        n = 16 if args.grid is None else args.grid
+        queries = Queries.from_mask(args.mask, video.size, n, args.at)
     else:
         queries = Queries.grid(10 if args.grid is None else args.grid, video.size, args.at)
     return queries.check(video.size, len(video))
@@ -191,7 +192,8 @@ def progress_bar(label: str, total: int | None = None) -> Iterator[Progress]:
     """Show a bar on stderr that a `Progress` callback moves."""
     from tqdm import tqdm
 
-    with tqdm(desc=label, unit=" frames", total=total, leave=False) as bar:
+    # The delay keeps the bar from hiding an error that comes at once.
+    with tqdm(desc=label, unit=" frames", total=total, leave=False, delay=0.5) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,9 @@ class EvaluationSettings:
         size = self.input_size
         if size != "native" and not (isinstance(size, int) and size > 0):
             raise UserError(f"input_size={size} must be native or a number of pixels such as 256")
+        limit = self.limit
+        if limit is not None and not (isinstance(limit, int) and limit > 0):
+            raise UserError(f"limit={limit} must be null or a number of videos, 1 or more")
 
 
 def truth_of(sample: Sample, mode: QueryMode) -> GroundTruth:
@@ -102,10 +105,13 @@ class Report:
     Args:
         folder: where results go.
         benchmark: its name.
+        trackers: names of those in this run.
         identity: whatever must be equal for earlier results to count.
     """
 
-    def __init__(self, folder: Path, benchmark: str, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, benchmark: str, trackers: Iterable[str], identity: dict[str, Any]
+    ) -> None:
         self.folder = folder
         self.path = folder / "metrics.json"
         self.content: dict[str, Any] = {
@@ -118,7 +124,8 @@ class Report:
         earlier = self._earlier()
         same = {k: earlier.get(k) for k in identity} == identity
         if same and earlier.get("benchmark") == benchmark and earlier.get("complete") is False:
-            self.content["trackers"] = earlier["trackers"]
+            known = earlier["trackers"]
+            self.content["trackers"] = {name: known[name] for name in trackers if name in known}
 
     def _earlier(self) -> dict[str, Any]:
         try:
@@ -136,8 +143,8 @@ class Report:
         self._save()
 
     def fail(self, video: str, message: str) -> None:
+        """Note a failure; an interrupted run that resumes tries the video again."""
         self.content["failed"][video] = message
-        self._save()
 
     def finish(self) -> None:
         self.content["complete"] = True
@@ -162,10 +169,13 @@ class Report:
             partial.write_text(json.dumps(_none_for_nan(self.content), indent=1) + "\n")
 
     def _save_csv(self) -> None:
-        with atomic_path(self.folder / "metrics.csv") as partial, partial.open("w") as file:
+        with (
+            atomic_path(self.folder / "metrics.csv") as partial,
+            partial.open("w", newline="") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["tracker", "video", *METRIC_NAMES, "seconds"])
-            for name, entry in self.trackers.items():
+            for name, entry in _none_for_nan(self.trackers).items():
                 rows = [*entry["videos"].items(), ("mean", entry["mean"])]
                 for video, scores in rows:
                     seconds = scores.get("seconds", entry["seconds_per_video"])
@@ -195,7 +205,7 @@ def evaluate(
         raise UserError("trackers=[] names no tracker; give at least one, such as trackers=[lk]")
     folder = prepare_output_dir(output_dir)
     identity = {**asdict(settings), "path": str(getattr(benchmark, "path", ""))}
-    report = Report(folder, benchmark.name, identity)
+    report = Report(folder, benchmark.name, trackers, identity)
     for count, (name, load) in enumerate(benchmark):
         if settings.limit is not None and count >= settings.limit:
             break

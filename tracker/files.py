@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tracker.errors import UserError
+
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    EOFError,
+    OSError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+)
+"""What the readers of CSV, JSON and NPZ raise when a file is not what its name says."""
 
 
 def prepare_output_dir(path: str | Path) -> Path:
@@ -50,4 +68,5 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             "another output folder"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # not there where the folder itself is the trouble
+            partial.unlink()

@@ -57,7 +57,7 @@ def instantiate(config: DictConfig, **extra: Any) -> Any:
     from hydra.errors import InstantiationException
 
     try:
-        return hydra.utils.instantiate(config, **extra)
+        return hydra.utils.instantiate(config, _convert_="all", **extra)
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None

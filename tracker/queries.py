@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tracker.errors import UserError
+from tracker.files import UNREADABLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,13 +174,13 @@ class Queries:
         readers = {".csv": _read_csv, ".json": _read_json, ".npz": _read_npz}
         if path.suffix.lower() not in readers:
             raise UserError(f"queries file {path} is not one of .csv, .json, .npz")
-        if not path.is_file():
+        if not os.path.isfile(path):  # False too for what cannot be a name, where Path raises
             raise UserError(f"queries file {path} does not exist; check the path")
         try:
             rows = readers[path.suffix.lower()](path)
         except UserError:
             raise
-        except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
+        except (*UNREADABLE, csv.Error) as error:
             raise UserError(
                 f"queries file {path} cannot be read ({error}); it must hold t, x, y for each point"
             ) from error
@@ -244,10 +246,5 @@ def _read_json(path: Path) -> np.ndarray:
 
 
 def _read_npz(path: Path) -> np.ndarray:
-    import zipfile
-
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return np.asarray(data["queries"], np.float32)
-    except zipfile.BadZipFile as error:
-        raise ValueError(str(error)) from error
+    with np.load(path, allow_pickle=False) as data:
+        return np.asarray(data["queries"], np.float32)

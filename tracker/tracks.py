@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tracker.errors import UserError
-from tracker.files import atomic_path
+from tracker.files import UNREADABLE, atomic_path
 
 CSV_COLUMNS = ["point", "frame", "x", "y", "visible", "confidence"]
 
@@ -166,7 +166,7 @@ class Tracks:
             raise UserError(f"tracks file {path} does not exist; check the path")
         try:
             return readers[path.suffix](path)
-        except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
+        except UNREADABLE as error:
             raise UserError(f"{path} is not a tracks file ({error})") from error
 
     def _write_npz(self, path: Path) -> None:
@@ -182,28 +182,24 @@ class Tracks:
 
     @classmethod
     def _read_npz(cls, path: Path) -> Tracks:
-        import zipfile
-
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                width, height = data["size"]
-                return cls(
-                    data["xy"],
-                    data["visible"],
-                    data["queries"],
-                    (int(width), int(height)),
-                    float(data["fps"]),
-                    data["confidence"],
-                )
-        except zipfile.BadZipFile as error:
-            raise ValueError(str(error)) from error
+        with np.load(path, allow_pickle=False) as data:
+            width, height = data["size"]
+            return cls(
+                data["xy"],
+                data["visible"],
+                data["queries"],
+                (int(width), int(height)),
+                float(data["fps"]),
+                data["confidence"],
+            )
 
     def _write_csv(self, path: Path) -> None:
         """A comment line holds what belongs to no row; `pandas.read_csv(comment="#")` skips it."""
         queries = ";".join(",".join(map(repr, row)) for row in self.queries.tolist())
         with path.open("w", newline="", encoding="utf-8") as file:
             width, height = self.size
-            file.write(f"# width={width} height={height} fps={self.fps!r} queries={queries}\n")
+            shape = f"width={width} height={height} fps={self.fps!r} frames={self.num_frames}"
+            file.write(f"# {shape} queries={queries}\n")
             writer = csv.writer(file)
             writer.writerow(CSV_COLUMNS)
             # float32 -> Python float -> repr is exact, so reading back is too.
@@ -225,7 +221,7 @@ class Tracks:
         queries = np.array(
             [q.split(",") for q in header["queries"].split(";") if q], np.float32
         ).reshape(-1, 3)
-        rows = rows.reshape(len(queries), -1, len(CSV_COLUMNS))
+        rows = rows.reshape(len(queries), int(header["frames"]), len(CSV_COLUMNS))
         return cls(
             rows[..., 2:4].astype(np.float32),
             rows[..., 4] > 0,

@@ -202,6 +202,8 @@ def load_video(
     """
     from tracker.video_sources import open_source
 
+    if fps is not None and not 0 < fps < np.inf:
+        raise UserError(f"fps {fps} is not a rate; give a positive number of frames per second")
     video = source if isinstance(source, Video) else Video(open_source(source, fps))
     return video.select(start, stop, stride)
 

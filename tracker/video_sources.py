@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 DEFAULT_FPS = 24.0
+SEEK_MARGIN = 300
+"""Frames to seek back where a seek came out too late; more than encoders put between key frames."""
+
+DECODER_DELAY = 16
+"""The most frames that H.264 and HEVC hold back to put them in order."""
 
 
 def open_source(source: str | Path | np.ndarray, fps: float | None) -> FrameSource:
@@ -30,7 +38,7 @@ def open_source(source: str | Path | np.ndarray, fps: float | None) -> FrameSour
     if isinstance(source, np.ndarray):
         return ArraySource(source, fps=fps or DEFAULT_FPS, name="array")
     path = Path(source)
-    if not path.exists():
+    if not os.path.exists(path):  # False too for what cannot be a name, where Path raises
         raise UserError(f"video {path} does not exist; check the path")
     if path.is_dir():
         return ImageFolderSource(path, fps=fps or DEFAULT_FPS)
@@ -175,25 +183,28 @@ class FileSource:
             if container.format.name == "tty" or not container.streams.video:
                 raise UserError(f"{self._path} holds no video; name a video file")
             stream = container.streams.video[0]
-            stamps, damaged = _packet_stamps(container)
-            num_frames = len(stamps)
             rate = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+            packets = _read_packets(container, rate)
             tick = float(stream.time_base or 0)
             codec = stream.codec_context.name
-            promised = max(num_frames, stream.frames, _frames_by_duration(container, stamps))
-        # Time stamps of B-frames arrive in decoding order; shown order is sorted.
-        self._index = sorted(s for s in stamps if s is not None)
-        if len(self._index) < num_frames:
-            self._index = []
+            counted = stream.frames > 0
+        self._index = packets.index
         first = next(self._decode(0), None)
         if first is None:
             raise UserError(f"{self._path} has no frame that can be decoded; it may be cut short")
+        num_frames = packets.shown
+        damaged = packets.promised > num_frames
+        if not damaged and not counted:
+            # Nothing says how long the file was meant to be: does its end decode?
+            tail = min(num_frames, DECODER_DELAY)
+            damaged = sum(1 for _ in self._decode(num_frames - tail)) < tail
         warning = None
-        if damaged or promised > num_frames:
-            num_frames = sum(1 for _ in self._decode(0))
+        if damaged:
+            self._index = self._index[: packets.whole]
+            num_frames = sum(1 for _ in islice(self._decode(0), packets.whole))
             warning = (
                 f"{self._path} is damaged or cut short: only its first {num_frames} frames of "
-                f"about {max(promised, num_frames)} can be decoded, and only those are used"
+                f"about {packets.promised} can be decoded, and only those are used"
             )
         return VideoInfo(
             name=self._path.name,
@@ -230,29 +241,28 @@ class FileSource:
 
     def _decode(self, start: int) -> Iterator[np.ndarray]:
         """Yield upright frames from `start` on, up to the last that decodes."""
-        with self._open() as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            position = 0
-            decoded = _good_frames(container)
-            if start > 0 and self._index:
-                container.seek(self._index[start], stream=stream)
+        # MPEG-TS lands after the frame asked for: then seek further back, then read from the start.
+        for target in (start, start - SEEK_MARGIN, None):
+            if target is not None and (target <= 0 or not self._index):
+                continue
+            with self._open() as container:
+                container.streams.video[0].thread_type = "AUTO"
+                if target is not None:
+                    container.seek(self._index[target], stream=container.streams.video[0])
+                decoded = _good_frames(container)
                 first = next(decoded, None)
-                landed = first is not None and first.pts is not None
-                position = bisect_left(self._index, first.pts) if landed else len(self._index)
-                if position > start:
-                    # Some containers seek past the frame; read those from the beginning.
-                    container.seek(self._index[0], stream=stream)
-                    decoded, position = _good_frames(container), 0
-                elif position == start:
-                    yield self._upright(first)
-                    position += 1
-                else:
-                    position += 1
-            for frame in decoded:
-                if position >= start:
+                position = 0 if target is None else self._position(first)
+                if first is None or position > start:
+                    continue
+                for frame in islice(chain([first], decoded), start - position, None):
                     yield self._upright(frame)
-                position += 1
+                return
+
+    def _position(self, frame: av.VideoFrame | None) -> int:
+        """Return which frame of the video this is, or one past the last where nothing says so."""
+        if frame is None or frame.pts is None:
+            return len(self._index)
+        return bisect_left(self._index, frame.pts)
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
         turns = round(frame.rotation / 90) % 4
@@ -275,48 +285,75 @@ def _good_frames(container: av.container.InputContainer) -> Iterator[av.VideoFra
     """Yield decoded frames up to the first error."""
     import av
 
+    stream = container.streams.video[0]
     try:
-        for frame in container.decode(video=0):
-            if frame.is_corrupt:
+        for packet in container.demux(stream):
+            # Decoding nothing hands over the frames that the decoder still holds.
+            for frame in stream.decode(None if packet.is_corrupt else packet):
+                if frame.is_corrupt:
+                    return
+                yield frame
+            if packet.is_corrupt:
                 return
-            yield frame
     except av.error.FFmpegError:
         return
 
 
-def _packet_stamps(
-    container: av.container.InputContainer,
-) -> tuple[list[int | None], bool]:
-    """Return each shown packet's time stamp in file order, and whether any packet is damaged."""
+@dataclass(frozen=True)
+class _Packets:
+    """What the packets of a file say about its frames, without decoding.
+
+    Attributes:
+        index: time stamps of the shown frames in the order of showing; empty where any is unknown.
+        shown: how many frames there are.
+        promised: how many there would be if the file were whole; more than `shown` where it is not.
+        whole: how many frames can be trusted, if the last packet or one before it is damaged.
+    """
+
+    index: list[int]
+    shown: int
+    promised: int
+    whole: int
+
+
+def _read_packets(container: av.container.InputContainer, rate: float) -> _Packets:
     import av
 
+    stream = container.streams.video[0]
     stamps: list[int | None] = []
-    damaged = False
+    streams = (*container.streams.video, *container.streams.audio)
+    hidden, reached, suspect, damaged = 0, 0.0, None, False
     try:
-        for packet in container.demux(video=0):
-            if packet.size and not packet.is_discard:
+        for packet in container.demux(streams):
+            if packet.pts is not None:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                reached = max(reached, end)
+            if packet.stream.index != stream.index or not packet.size:
+                continue
+            if not damaged:
+                suspect = packet.pts if packet.dts is None else packet.dts
+            damaged = damaged or packet.is_corrupt
+            if packet.is_discard:  # before the start of an edit list: needed to decode, not shown
+                hidden += 1
+            else:
                 stamps.append(packet.pts)
-                damaged |= packet.is_corrupt
     except av.error.FFmpegError:
         damaged = True
-    return stamps, damaged
-
-
-def _frames_by_duration(container: av.container.InputContainer, stamps: list[int | None]) -> int:
-    """Frames that the container's duration promises where the packets end well before it, else 0.
-
-    Only a lone stream is judged so: sound is often longer than the picture.
-    """
-    stream = container.streams.video[0]
-    known = [s for s in stamps if s is not None]
-    if len(container.streams) > 1 or not container.duration or not known or not stream.time_base:
-        return 0
-    start = stream.start_time or 0
-    seconds_read = float((max(known) - start) * stream.time_base)
-    seconds_promised = container.duration / 1e6
-    if seconds_read > 0.95 * seconds_promised - 0.5:
-        return 0
-    return round(seconds_promised * float(stream.average_rate or DEFAULT_FPS))
+    shown = len(stamps)
+    # Edit lists may also cut samples off the end: those are not in the index, but in `frames`.
+    entries = len(getattr(stream, "index_entries", ())) if "mov" in container.format.name else 0
+    promised = max(shown, (entries or stream.frames) - hidden)
+    if not stream.frames and container.duration:
+        missing = (container.duration + (container.start_time or 0)) / 1e6 - reached
+        if missing > 0.5:
+            promised = shown + round(missing * rate)
+    # Packets come in decoding order. Whatever follows the suspect one is shown after its
+    # decoding time, so the frames shown before that are all here.
+    index = sorted(s for s in stamps if s is not None)
+    if len(index) < shown:
+        index = []
+    whole = bisect_left(index, suspect) if index and suspect is not None else shown
+    return _Packets(index, shown, max(promised, shown + damaged), max(whole, 1))
 
 
 def _rate_varies(stamps: list[int], tick: float, rate: float) -> bool:

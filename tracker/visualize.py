@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from tracker.errors import UserError
-from tracker.files import atomic_path
+from tracker.files import atomic_path, prepare_output_dir
 from tracker.metrics import RASTER
 from tracker.tracks import Tracks
 from tracker.video import Video, write_video
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 TRAIL_FRAMES = 12
 SMALLEST_SIDE = 480
-"""Smaller videos are enlarged by a whole factor, so that dots do not hide what they mark."""
+LONGEST_SIDE = 4096
+"""Smaller videos are enlarged by a whole factor, so that dots do not hide what they mark,
+as long as encoders still take them."""
 
 
 def point_colours(tracks: Tracks) -> np.ndarray:
@@ -110,8 +112,9 @@ def overlay(video: Video, tracks: Tracks, truth: Tracks | None = None) -> Iterat
 
 
 def _enlarge(frame: np.ndarray) -> np.ndarray:
-    factor = -(-SMALLEST_SIDE // min(frame.shape[:2]))
-    if factor == 1:
+    shorter, longer = sorted(frame.shape[:2])
+    factor = min(-(-SMALLEST_SIDE // shorter), LONGEST_SIDE // longer)
+    if factor <= 1:
         return frame
     return cv2.resize(frame, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
 
@@ -164,24 +167,26 @@ def write_best_and_worst(benchmark: Benchmark, report: Report, count: int) -> It
     """
     from tracker.evaluation import tracks_path, truth_of
 
-    loaders = dict(benchmark)
+    chosen: dict[str, list[tuple[str, str]]] = {}
     for tracker, entry in report.trackers.items():
         by_score = sorted(
             (v["average_jaccard"] or 0.0, name) for name, v in entry["videos"].items()
         )
-        chosen = {"worst": by_score[:count], "best": by_score[count:][-count:]}
-        for kind, videos in chosen.items():
+        kinds = {"best": by_score[-count:], "worst": by_score[:-count][:count]}
+        for kind, videos in kinds.items():
             for score, name in videos:
-                sample = loaders[name]()
-                tracks = Tracks.load(tracks_path(report.folder, tracker, name))
-                truth = truth_of(sample, report.content["query_mode"])
-                true_tracks = Tracks(
-                    truth.xy, ~truth.occluded, truth.queries, RASTER, sample.video.fps
-                )
-                stem = tracks_path(report.folder, tracker, name).stem
-                folder = report.folder / "overlays"
-                folder.mkdir(exist_ok=True)
-                label = tracker.replace("/", "_").replace("@", "_")
-                path = folder / f"{label}-{kind}-{100 * score:04.1f}-{stem}.mp4"
-                write_video(path, overlay(sample.video, tracks, true_tracks), sample.video.fps)
-                yield path
+                chosen.setdefault(name, []).append((tracker, f"{kind}-{100 * score:04.1f}"))
+    folder = prepare_output_dir(report.folder / "overlays")
+    # In the benchmark's order, so that it need not keep all its videos in memory.
+    for name, load in benchmark:
+        if name not in chosen:
+            continue
+        sample = load()
+        truth = truth_of(sample, report.content["query_mode"])
+        true_tracks = Tracks(truth.xy, ~truth.occluded, truth.queries, RASTER, sample.video.fps)
+        for tracker, label in chosen[name]:
+            saved = tracks_path(report.folder, tracker, name)
+            path = folder / f"{saved.parent.name}-{label}-{saved.stem}.mp4"
+            pictures = overlay(sample.video, Tracks.load(saved), true_tracks)
+            write_video(path, pictures, sample.video.fps)
+            yield path

@@ -57,7 +57,7 @@ class Photometry:
     subframes: int
     shutter: float  # frames
     drift: float
-    drift_wave: Tensor  # (L, 4, 3): three gains and an offset; phase, rate, weight
+    drift_wave: Tensor  # (L, 5, 3): R, G, B, all, offset; phase, rate (rad/frame), weight
     light: float
     light_wave: Tensor  # (2, 4): radians per pixel along x and y, per frame, and phase
     shadow: float
@@ -76,7 +76,7 @@ class Photometry:
         """Gain (3, T) and offset (1, T) of a layer's colours at some instants, (T,) frames."""
         phase, rate, weight = self.drift_wave[layer, :, :, None].unbind(1)
         wave = self.drift * weight * torch.sin(phase + rate * times)
-        return 1 + wave[:3], 0.5 * wave[3:]
+        return 1 + 0.4 * wave[:3] + wave[3:4], 0.5 * wave[4:]
 
 
 def draw_photometry(
@@ -105,7 +105,7 @@ def draw_photometry(
     soft = strength(config.soft, config.soft_factor - 1)
     noise = strength(config.noise, config.noise_sigma)
     block_step = strength(config.blocks, config.block_step, 0.3)
-    waves = torch.rand(layers, 4, 3, generator=generator).double()
+    waves = torch.rand(layers, 5, 3, generator=generator).double()
     drift_wave = torch.stack(
         [waves[..., 0] * 2 * math.pi, 0.05 + 0.3 * waves[..., 1], waves[..., 2]], dim=-1
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from tracker.data.smooth_paths import Paths, draw_paths, uniform
 from tracker.errors import UserError
 
 INVERSION_STEPS = 16  # the error halves at least at each: below 1e-3 px from 50 px away
@@ -158,66 +159,6 @@ class LayerMotion:
         return area[:, 0].sqrt(), float(smallest.min().clamp(min=1e-4).sqrt())
 
 
-def uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
-    """Uniform float64 numbers of a shape."""
-    numbers = torch.rand(shape, generator=generator, dtype=torch.float64)
-    return low + (high - low) * numbers
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Smooth random functions of time, C of them: a drift and two sinusoids, bounded by tanh."""
-
-    start: Tensor  # (C,) value at the anchor
-    limit: Tensor  # (C,) largest distance from the start
-    anchor: Tensor  # (C,) frames
-    velocity: Tensor  # (C,) per frame
-    acceleration: Tensor  # (C,) per frame^2
-    amplitude: Tensor  # (C, 2)
-    rate: Tensor  # (C, 2) radians per frame
-    phase: Tensor  # (C, 2)
-
-    def at(self, times: Tensor) -> Tensor:
-        """Values (C, T) at the given instants, (T,) frames."""
-        elapsed = times - self.anchor[:, None]
-        swing = torch.sin(self.rate[..., None] * times + self.phase[..., None])
-        swing = swing - torch.sin(self.rate * self.anchor[:, None] + self.phase)[..., None]
-        moved = self.velocity[:, None] * elapsed + self.acceleration[:, None] * elapsed**2 / 2
-        moved = moved + (self.amplitude[..., None] * swing).sum(1)
-        limit = self.limit[:, None]
-        return self.start[:, None] + limit * torch.tanh(moved / limit)
-
-
-def draw_paths(
-    generator: Generator,
-    config: MotionConfig,
-    frames: int,
-    start: Tensor,
-    speed: Tensor,
-    limit: Tensor,
-    drifting: Tensor,
-    anchor: Tensor,
-) -> Paths:
-    """Paths with given largest speeds; `drifting` (C,) is the share of the speed that is steady."""
-    count = start.shape[0]
-    sign = uniform(generator, -1, 1, count)
-    share = uniform(generator, 0.3, 1.0, count, 2)
-    span = math.log(config.max_period / config.min_period)
-    rate = 2 * math.pi / config.min_period * torch.exp(-span * uniform(generator, 0, 1, count, 2))
-    turn = uniform(generator, -2, 2, count)
-    steady = drifting * speed
-    return Paths(
-        start=start,
-        limit=limit,
-        anchor=anchor,
-        velocity=steady * sign,
-        acceleration=steady * turn / frames,
-        amplitude=(speed - steady)[:, None] * share / rate,
-        rate=rate,
-        phase=uniform(generator, 0, 2 * math.pi, count, 2),
-    )
-
-
 @dataclass(frozen=True)
 class SceneMotion:
     """The random motion of a scene of L layers; layer 0 is the background."""
@@ -338,7 +279,7 @@ def draw_motion(
     anchor = uniform(generator, 0, frames - 1, layers)
     poses = draw_paths(
         generator,
-        config,
+        (config.min_period, config.max_period),
         frames,
         start=start.flatten(),
         speed=(speed[:, None] * torch.tensor(per_side)).flatten(),
@@ -380,7 +321,7 @@ def draw_camera(
     middle = torch.full((4,), (frames - 1) / 2, dtype=torch.float64)
     camera = draw_paths(
         generator,
-        config,
+        (config.min_period, config.max_period),
         frames,
         start=torch.zeros(4, dtype=torch.float64),
         speed=pace * torch.tensor([side, side, 1.0, 1.0], dtype=torch.float64),

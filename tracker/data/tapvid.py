@@ -9,6 +9,7 @@ arrays and plain containers, nothing else, so a file cannot run code.
 from __future__ import annotations
 
 import io
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -58,7 +59,7 @@ class TapVid:
                 "download it, unpack it and name its .pkl file or the folder of its shards"
             )
         self.path = Path(path)
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             raise UserError(
                 f"benchmark {name}: {path} does not exist{where}: download it, unpack it "
                 "and give benchmark.path=FILE_OR_FOLDER"
@@ -70,7 +71,15 @@ class TapVid:
     def __iter__(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
         for shard in self._shards:
             prefix = f"{shard.stem}-" if len(self._shards) > 1 else ""
-            for name, entry in _entries(load_restricted(shard), shard):
+            try:
+                entries = _entries(load_restricted(shard), shard)
+            except UserError as error:
+                if not prefix:
+                    raise
+                # Told when the video is loaded, so that one bad shard does not lose the others.
+                yield shard.stem, partial(_raise, error)
+                continue
+            for name, entry in entries:
                 yield f"{prefix}{name}", partial(_sample, f"{prefix}{name}", entry)
 
 
@@ -104,13 +113,16 @@ class _RestrictedUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _entries(data: Any, path: Path) -> Iterator[tuple[str, Any]]:
+def _entries(data: Any, path: Path) -> list[tuple[str, Any]]:
     if isinstance(data, dict):
-        yield from ((str(name), entry) for name, entry in data.items())
-    elif isinstance(data, list | tuple):
-        yield from ((f"{index:04d}", entry) for index, entry in enumerate(data))
-    else:
-        raise UserError(f"{path} holds a {type(data).__name__}; expected a dict or list of videos")
+        return [(str(name), entry) for name, entry in data.items()]
+    if isinstance(data, list | tuple):
+        return [(f"{index:04d}", entry) for index, entry in enumerate(data)]
+    raise UserError(f"{path} holds a {type(data).__name__}; expected a dict or list of videos")
+
+
+def _raise(error: UserError) -> Sample:
+    raise error
 
 
 def _sample(name: str, entry: Any) -> Sample:

@@ -1,0 +1,134 @@
+"""Fit a positional template for a backbone.
+
+    python -m data_prep.fit_template --out template.safetensors --clips 2000
+    python -m data_prep.fit_template --backbone facebook/vjepa2-vitl-fpc64-256 \\
+        --layers 6 12 18 24 --videos my_videos/ --clips 1000 --out vitl_template.safetensors
+
+Progress is kept beside the output and taken up again when the same command is repeated. Beside the
+template, `<out>.png` shows how it converged.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tracker.errors import UserError, exit_on_user_error
+from tracker.files import atomic_path, prepare_output_dir
+
+SAVE_EVERY = 100
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep.fit_template",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
+    parser.add_argument("--backbone", default="mini", help="mini, a hub id or a folder")
+    parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 6, 8], metavar="I")
+    parser.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
+    parser.add_argument("--window", type=int, default=16, metavar="T")
+    parser.add_argument("--frame-mode", default="tubelet", help="tubelet, offset or duplicate")
+    parser.add_argument("--clips", type=int, default=1000, metavar="N")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--videos", metavar="DIR", help="a folder of videos")
+    source.add_argument("--tapvid", metavar="FILE", help="a TAP-Vid file or folder")
+    source.add_argument("--textures", metavar="DIR", help="photographs for rendered scenes")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    return parser
+
+
+@exit_on_user_error
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
+    import torch
+    from safetensors.torch import load_file, save_file
+    from tqdm import tqdm
+
+    from tracker.backbone import BackboneConfig, FrozenBackbone
+    from tracker.template import TemplateFitter
+
+    out = Path(args.out)
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out {out} must end in .safetensors")
+    prepare_output_dir(out.parent)
+    backbone = FrozenBackbone(
+        BackboneConfig(
+            args.backbone, tuple(args.layers), tuple(args.size), args.window, args.frame_mode
+        )
+    )
+    source = open_clips(args)
+    fitter = TemplateFitter(backbone)
+    progress_file = out.with_suffix(".progress.safetensors")
+    if progress_file.exists():
+        fitter.load_state_dict(load_file(progress_file))
+    history = []
+    bar = tqdm(range(fitter.clips, args.clips), initial=fitter.clips, total=args.clips, unit="clip")
+    for index in bar:
+        fitter.update(source.clip(index)[None].to(torch.device(args.device)))
+        if fitter.clips >= 2 and (fitter.clips & (fitter.clips - 1)) == 0:
+            history.append((fitter.clips, fitter.finish().report))
+        if fitter.clips % SAVE_EVERY == 0:
+            with atomic_path(progress_file) as partial:
+                save_file(fitter.state_dict(), partial)
+    template = fitter.finish()
+    template.save(out)
+    history.append((fitter.clips, template.report))
+    plot_convergence(out.with_suffix(".png"), args.layers, history)
+    progress_file.unlink(missing_ok=True)
+    print(f"written: {out}, {out.with_suffix('.png')}")
+    print("layer  split-half cosine  share of variance by position")
+    rows = zip(
+        args.layers,
+        template.report.split_half_cosine,
+        template.report.positional_share,
+        strict=True,
+    )
+    for layer, cosine, share in rows:
+        print(f"{layer:5d}  {cosine:17.4f}  {share:29.1%}")
+    for path, reason in getattr(source, "skipped", {}).items():
+        print(f"skipped {path}: {reason}")
+
+
+def open_clips(args: argparse.Namespace):
+    """Return the clip source that the options name."""
+    from tracker.data.clips import ProceduralClips, VideoClips
+
+    size = tuple(args.size)
+    if args.videos:
+        return VideoClips.from_folder(args.videos, args.window, size, args.seed)
+    if args.tapvid:
+        return VideoClips.from_tapvid(args.tapvid, args.window, size, args.seed)
+    return ProceduralClips(args.window, size, args.textures, args.seed)
+
+
+def plot_convergence(path: Path, layers: Sequence[int], history: list) -> None:
+    """Draw split-half cosine and positional share against the number of clips."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    clips = [count for count, _ in history]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    titles = ("cosine between two half templates", "share of variance by position")
+    for axis, field, title in zip(
+        axes, ("split_half_cosine", "positional_share"), titles, strict=True
+    ):
+        for place, layer in enumerate(layers):
+            values = [getattr(report, field)[place] for _, report in history]
+            axis.plot(clips, values, marker="o", label=f"layer {layer}")
+        axis.set(xscale="log", xlabel="clips", ylim=(0, 1.02), title=title)
+        axis.grid(alpha=0.3)
+    axes[0].legend()
+    with atomic_path(path) as partial:
+        figure.savefig(partial, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,433 @@
+"""Frozen V-JEPA 2: video in, patch features of chosen layers out.
+
+`FrozenBackbone` reads any V-JEPA 2 checkpoint in transformers' format: a hub id, a folder, or the
+small model inside this package (`mini`). It is not an `nn.Module`, so its weights can reach neither
+an optimiser nor a checkpoint of the tracker; it works in `eval()` without gradients, on the device
+of the frames that it is given.
+
+Shapes: B videos, T frames, L layers, S tubelet slots, C channels, h x w patches.
+
+The layers are run here with rotary positions of the real patch grid. transformers derives positions
+from `config.crop_size` alone, a square: any other input gets wrong positions without an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from tracker.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import VJEPA2Config, VJEPA2Model
+    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Layer
+
+FrameMode = Literal["tubelet", "offset", "duplicate"]
+ASSETS = Path(__file__).parent / "assets"
+RANDOM_MINI = "mini-random"
+"""The shipped model's architecture with random weights of a fixed seed, for comparison."""
+
+MINI_ARCHITECTURE = {
+    "hidden_size": 256,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 4,
+    "crop_size": 256,
+    "frames_per_clip": 16,
+    "pred_hidden_size": 128,
+    "pred_num_hidden_layers": 4,
+    "pred_num_attention_heads": 4,
+}
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Which checkpoint, and how features are read from it.
+
+    Attributes:
+        source: `mini`, a hub id such as `facebook/vjepa2-vitl-fpc64-256`, a folder, or
+            `mini-random` (mini's architecture with random weights).
+        layers: which layers' outputs to return, counted from 1; the last one is returned after
+            the encoder's final norm.
+        input_size: `(height, width)` in pixels that frames are resized to.
+        window: frames that attend to each other.
+        frame_mode: `tubelet` gives the two frames of a tubelet one feature (cheapest); `offset`
+            adds a second pass shifted by a frame, so that each frame has its own; `duplicate`
+            shows each frame twice, as images were shown in pretraining.
+        dtype: `auto` is float32 on CPU and bfloat16 on CUDA.
+    """
+
+    source: str = "mini"
+    layers: tuple[int, ...] = (2, 4, 6, 8)
+    input_size: tuple[int, int] = (256, 256)
+    window: int = 16
+    frame_mode: FrameMode = "tubelet"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "input_size", tuple(self.input_size))
+        if self.frame_mode not in ("tubelet", "offset", "duplicate"):
+            raise UserError(f"frame_mode {self.frame_mode!r}: use tubelet, offset or duplicate")
+        if self.window < 2 or self.window % 2:
+            raise UserError(f"window {self.window}: use an even number of frames, such as 16")
+
+
+@dataclass(frozen=True)
+class FeatureVolume:
+    """Features of a clip.
+
+    Attributes:
+        features: `(B, L, S, C, h, w)`, one entry for each tubelet slot.
+        slot: `(T,)` the slot that holds each frame's feature.
+        phase: `(S,)` each slot's place in its window, which the positional template depends on.
+    """
+
+    features: Tensor
+    slot: Tensor
+    phase: Tensor
+
+
+class FrozenBackbone:
+    """A V-JEPA 2 encoder that never trains.
+
+    Reads the checkpoint's config at once, and its weights at the first use.
+
+    Args:
+        config: which checkpoint and how to read it.
+        model: an encoder in memory instead of a checkpoint; it is frozen in place.
+
+    Raises:
+        UserError: no such checkpoint, it is damaged, or the settings do not fit it.
+    """
+
+    def __init__(self, config: BackboneConfig, model: VJEPA2Model | None = None) -> None:
+        self.config = config
+        self._model = None if model is None else _freeze(model)
+        self._rope: dict[tuple, tuple[Tensor, Tensor]] = {}
+        self.architecture = load_config(config.source) if model is None else model.config
+        depth, patch = self.architecture.num_hidden_layers, self.architecture.patch_size
+        if not config.layers or not all(1 <= i <= depth for i in config.layers):
+            raise UserError(
+                f"layers {list(config.layers)}: {config.source} has layers 1..{depth}; choose those"
+            )
+        height, width = config.input_size
+        if height % patch or width % patch or min(height, width) < patch:
+            raise UserError(
+                f"input_size {height}x{width}: {config.source} needs multiples of {patch} pixels"
+            )
+
+    @property
+    def channels(self) -> int:
+        return self.architecture.hidden_size
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch in pixels of the input."""
+        return self.architecture.patch_size
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """`(h, w)` patches of the configured input size."""
+        height, width = self.config.input_size
+        return height // self.patch, width // self.patch
+
+    @property
+    def phases(self) -> int:
+        """Tubelet slots of a full window."""
+        tubelets = self.config.window // self.architecture.tubelet_size
+        return self.config.window if self.config.frame_mode == "duplicate" else tubelets
+
+    @property
+    def model(self) -> VJEPA2Model:
+        if self._model is None:
+            self._model = _freeze(load_model(self.config.source))
+        return self._model
+
+    def fingerprint(self) -> str:
+        """Hash of the architecture and weights, the same in whatever precision they are stored."""
+        encoder = self.model.encoder
+        digest = hashlib.sha256()
+        for tensor in (
+            encoder.embeddings.patch_embeddings.proj.weight,
+            encoder.layer[0].attention.query.weight,
+            encoder.layer[-1].mlp.fc2.weight,
+            encoder.layernorm.weight,
+        ):
+            digest.update(tensor.detach().cpu().half().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def identity(self) -> dict[str, object]:
+        """What features depend on, apart from the weights: a template must agree with it."""
+        identity = asdict(self.config) | {"channels": self.channels}
+        del identity["dtype"], identity["source"]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in identity.items()}
+
+    @torch.no_grad()
+    def __call__(self, video: Tensor) -> FeatureVolume:
+        """Encode a clip window by window.
+
+        Args:
+            video: `(B, T, 3, H, W)` float in 0..1, of any size; resized to `input_size`.
+
+        Returns:
+            Features in the precision of the encoder. The last window of a long clip is taken from
+            its end, overlapping the one before, so that all windows are full.
+
+        Raises:
+            UserError: pixels are not finite.
+        """
+        if not torch.isfinite(video).all():
+            raise UserError("frames hold NaN or infinite pixels; check how they were decoded")
+        frames = normalise(resize(video, self.config.input_size))
+        length = video.shape[1]
+        parts, slots, phases = [], [], []
+        offset = 0
+        for start, first_new in window_starts(length, self.config.window):
+            clip = frames[:, start : start + self.config.window]
+            features, slot = self._encode_window(clip)
+            first_slot = int(slot[first_new - start])
+            parts.append(features[:, :, first_slot:])
+            slots.append(slot[first_new - start :] - first_slot + offset)
+            phases.append(self._phase(features.shape[2])[first_slot:])
+            offset += parts[-1].shape[2]
+        return FeatureVolume(torch.cat(parts, 2), torch.cat(slots), torch.cat(phases))
+
+    def _phase(self, slots: int) -> Tensor:
+        index = torch.arange(slots)
+        # In offset mode slots alternate between the two passes over the same places.
+        return index // 2 if self.config.frame_mode == "offset" else index
+
+    def _encode_window(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features `(B, L, S, C, h, w)` of one window, and each frame's slot `(T,)`."""
+        length = frames.shape[1]
+        index = torch.arange(length)
+        if self.config.frame_mode == "duplicate":
+            return self.encode_tubelets(frames.repeat_interleave(2, dim=1)), index
+        even = torch.cat([frames, frames[:, -1:]], 1) if length % 2 else frames
+        features = self.encode_tubelets(even)
+        if self.config.frame_mode == "tubelet":
+            return features, index // 2
+        # The second pass starts a frame later; the last frame stands in for the one after it.
+        shifted = torch.cat([even[:, 1:], even[:, -1:]], 1)
+        both = torch.stack([features, self.encode_tubelets(shifted)], dim=3)
+        return rearrange(both, "b l s two c h w -> b l (s two) c h w"), index
+
+    @torch.no_grad()
+    def encode_tubelets(self, frames: Tensor) -> Tensor:
+        """Run the encoder once over all frames.
+
+        Args:
+            frames: `(B, T, 3, H, W)` normalised, T a multiple of the tubelet, H and W of the patch.
+
+        Returns:
+            `(B, L, T / tubelet, C, h, w)` outputs of the chosen layers.
+        """
+        encoder = self.model.encoder
+        dtype = self._dtype(frames.device)
+        weight = encoder.embeddings.patch_embeddings.proj.weight
+        if weight.device != frames.device or weight.dtype != dtype:
+            self.model.to(device=frames.device, dtype=dtype)
+        hidden = encoder.embeddings(frames.to(dtype))
+        grid = (
+            frames.shape[1] // self.architecture.tubelet_size,
+            frames.shape[3] // self.patch,
+            frames.shape[4] // self.patch,
+        )
+        cos, sin = self._rotary(grid, hidden)
+        wanted = {}
+        for number, layer in enumerate(encoder.layer, start=1):
+            hidden = run_layer(layer, hidden, cos, sin)
+            if number in self.config.layers:
+                last = number == len(encoder.layer)
+                wanted[number] = encoder.layernorm(hidden) if last else hidden
+            if number == max(self.config.layers):
+                break
+        stacked = torch.stack([wanted[i] for i in self.config.layers], dim=1)
+        t, h, w = grid
+        return rearrange(stacked, "b l (t h w) c -> b l t c h w", t=t, h=h, w=w)
+
+    def _dtype(self, device: torch.device) -> torch.dtype:
+        if self.config.dtype == "auto":
+            return torch.bfloat16 if device.type == "cuda" else torch.float32
+        return getattr(torch, self.config.dtype)
+
+    def _rotary(self, grid: tuple[int, int, int], hidden: Tensor) -> tuple[Tensor, Tensor]:
+        key = (grid, hidden.device, hidden.dtype)
+        if key not in self._rope:
+            positions = grid_positions(grid, hidden.device)
+            attention = self.model.encoder.layer[0].attention
+            self._rope[key] = rotary_tables(attention, positions, hidden.dtype)
+        return self._rope[key]
+
+
+def run_layer(layer: VJEPA2Layer, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Run one of transformers' layers with rotary tables computed by `rotary_tables`.
+
+    Args:
+        hidden: `(B, N, C)` tokens.
+        cos, sin: `(N, D)` or `(B, 1, N, D)`, D the width of an attention head.
+    """
+    attention = layer.attention
+    normed = layer.norm1(hidden)
+    query, key, value = (
+        rearrange(
+            project(normed), "b n (heads d) -> b heads n d", heads=attention.num_attention_heads
+        )
+        for project in (attention.query, attention.key, attention.value)
+    )
+    query, key = rotate(query, cos, sin), rotate(key, cos, sin)
+    mixed = F.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
+    hidden = attention.proj(rearrange(mixed, "b heads n d -> b n (heads d)")) + hidden
+    return layer.mlp(layer.norm2(hidden)) + hidden
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """V-JEPA 2's rotary embedding: pairs of neighbouring channels, frequencies tiled."""
+    first, second = x.unflatten(-1, (-1, 2)).unbind(-1)
+    return x * cos + torch.stack((-second, first), -1).flatten(-2) * sin
+
+
+def grid_positions(grid: tuple[int, int, int], device: torch.device) -> Tensor:
+    """Return `(t*h*w, 3)` the (t, h, w) of every token, in the encoder's order."""
+    axes = [torch.arange(n, device=device) for n in grid]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+
+
+def rotary_tables(
+    attention: torch.nn.Module, positions: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines `(..., N, D)` for tokens at positions `(..., N, 3)`.
+
+    A third of the head's width each turns with t, h and w; what is left over does not turn. The
+    arithmetic is transformers' own, step by step, so that features agree bit for bit.
+    """
+    cosines, sines = [], []
+    for axis, width in enumerate((attention.d_dim, attention.h_dim, attention.w_dim)):
+        omega = torch.arange(width // 2, dtype=dtype, device=positions.device)
+        omega /= width / 2.0
+        omega = 1.0 / 10000**omega
+        angle = positions[..., axis, None] * omega
+        cosines.append(torch.cat([angle.cos()] * 2, -1))
+        sines.append(torch.cat([angle.sin()] * 2, -1))
+    rest = attention.attention_head_size - sum(c.shape[-1] for c in cosines)
+    fill = positions.new_zeros((*positions.shape[:-1], rest), dtype=dtype)
+    return torch.cat([*cosines, fill + 1], -1), torch.cat([*sines, fill], -1)
+
+
+def window_starts(length: int, window: int) -> list[tuple[int, int]]:
+    """Return `(start, first new frame)` of the windows that cover `length` frames.
+
+    >>> window_starts(40, 16)
+    [(0, 0), (16, 16), (24, 32)]
+    """
+    last = max(0, length - window)
+    starts = [*range(0, last, window), last]
+    return [(start, i * window) for i, start in enumerate(starts)]
+
+
+def resize(video: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize `(B, T, 3, H, W)` to `size` `(height, width)`, anti-aliased where it shrinks."""
+    if tuple(video.shape[-2:]) == tuple(size):
+        return video
+    flat = F.interpolate(
+        video.flatten(0, 1), size, mode="bilinear", antialias=True, align_corners=False
+    )
+    return flat.unflatten(0, video.shape[:2])
+
+
+def normalise(video: Tensor) -> Tensor:
+    """Apply ImageNet's mean and deviation to `(B, T, 3, H, W)` in 0..1."""
+    mean = video.new_tensor(IMAGENET_MEAN)[:, None, None]
+    std = video.new_tensor(IMAGENET_STD)[:, None, None]
+    return (video - mean) / std
+
+
+def _freeze(model: VJEPA2Model) -> VJEPA2Model:
+    return model.eval().requires_grad_(False)
+
+
+def checkpoint_path(source: str) -> str:
+    """Return the folder or hub id of a source; `mini` is the model inside this package."""
+    return str(ASSETS / "mini" / "backbone") if source == "mini" else source
+
+
+def load_config(source: str) -> VJEPA2Config:
+    """Read a checkpoint's config.
+
+    Raises:
+        UserError: not there, not readable, or not V-JEPA 2; the message says what to do.
+    """
+    from transformers import VJEPA2Config
+
+    if source == RANDOM_MINI:
+        return VJEPA2Config(**MINI_ARCHITECTURE)
+    path = checkpoint_path(source)
+    _check_folder(path, source)
+    try:
+        config = VJEPA2Config.from_pretrained(path)
+        kind = json.loads(Path(path, "config.json").read_text()) if Path(path).is_dir() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(_cannot_load(source, path, error)) from error
+    if kind.get("model_type", "vjepa2") != "vjepa2":
+        raise UserError(f"{path} is a {kind['model_type']} checkpoint, not vjepa2")
+    return config
+
+
+def load_model(source: str) -> VJEPA2Model:
+    """Load a checkpoint's encoder in float32.
+
+    Raises:
+        UserError: as `load_config`; or weights are missing from the file.
+    """
+    from safetensors import SafetensorError
+    from transformers import VJEPA2Model
+
+    if source == RANDOM_MINI:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return VJEPA2Model(load_config(source))
+    path = checkpoint_path(source)
+    _check_folder(path, source)
+    try:
+        model, report = VJEPA2Model.from_pretrained(
+            path, dtype=torch.float32, output_loading_info=True, use_safetensors=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(_cannot_load(source, path, error)) from error
+    missing = sorted(k for k in report["missing_keys"] if k.startswith("encoder."))
+    if missing:
+        raise UserError(
+            f"{path} lacks {len(missing)} weights of the encoder ({missing[0]} ...); "
+            "it is damaged or another model; download or save it again"
+        )
+    return model
+
+
+def _check_folder(path: str, source: str) -> None:
+    folder = Path(path)
+    looks_like_path = source == "mini" or folder.is_absolute() or path.startswith(".")
+    if looks_like_path and not (folder / "config.json").is_file():
+        raise UserError(
+            f"backbone {source!r}: no {folder / 'config.json'}; name a folder that holds "
+            "config.json and model.safetensors, a hub id, or mini"
+        )
+
+
+def _cannot_load(source: str, path: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:200]
+    if Path(path).is_dir():
+        return f"backbone {source!r}: {path} cannot be loaded ({reason}); copy or save it again"
+    return (
+        f"backbone {source!r} is neither a folder nor a hub id that could be fetched ({reason}); "
+        "check the name and the network, or name a folder with config.json and model.safetensors"
+    )

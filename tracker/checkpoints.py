@@ -1,0 +1,98 @@
+"""The folder of a training run: checkpoints that survive being killed at any moment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tracker.errors import UserError
+from tracker.files import atomic_path, prepare_output_dir
+
+
+class RunFolder:
+    """Where one run keeps what it makes.
+
+    Args:
+        path: the folder; made if missing.
+        settings: of the run; a checkpoint made with others is not taken up.
+        resume: take up the run that is there (`auto`), or refuse a folder that holds one (`never`).
+
+    Raises:
+        UserError: not writable; it holds a run although `never`, or one with other settings.
+    """
+
+    def __init__(self, path: str | Path, settings: dict[str, Any], resume: str = "auto") -> None:
+        if resume not in ("auto", "never"):
+            raise UserError(f"resume={resume} must be auto or never")
+        self.path = prepare_output_dir(path)
+        self._settings = json.loads(json.dumps(settings))
+        known = self.path / "settings.json"
+        if self.checkpoint.exists():
+            if resume == "never":
+                raise UserError(
+                    f"{self.path} already holds a run; use resume=auto or another run_dir"
+                )
+            self._compare(json.loads(known.read_text()))
+        with atomic_path(known) as partial:
+            partial.write_text(json.dumps(self._settings, indent=1) + "\n")
+
+    def _compare(self, earlier: dict[str, Any]) -> None:
+        for key in sorted(self._settings.keys() | earlier.keys()):
+            if self._settings.get(key) != earlier.get(key):
+                raise UserError(
+                    f"{self.path} holds a run with {key}={earlier.get(key)}, not "
+                    f"{self._settings.get(key)}; use another run_dir, or delete it to start over"
+                )
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint; a kill in between leaves the old one."""
+        with atomic_path(self.checkpoint) as partial:
+            torch.save(state, partial)
+
+    def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
+        """Return the last checkpoint, None if there is none.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if not self.checkpoint.exists():
+            return None
+        try:
+            return torch.load(self.checkpoint, map_location=device, weights_only=True)
+        except (RuntimeError, EOFError, OSError, ValueError) as error:
+            raise UserError(
+                f"{self.checkpoint} is damaged ({error}); delete it to start over"
+            ) from error
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
+
+    def save_best(self, save: Callable[[Path], None]) -> None:
+        """Replace `best/` by what `save` writes into a folder."""
+        fresh = self.path / ".best.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        save(fresh)
+        shutil.rmtree(self.best, ignore_errors=True)
+        fresh.rename(self.best)
+
+    def save_bad_batch(self, step: int, seeds: list[int], values: dict[str, float]) -> Path:
+        """Write what is needed to make a batch again."""
+        path = self.path / f"bad_batch_{step}.json"
+        with atomic_path(path) as partial:
+            losses = {name: repr(value) for name, value in values.items()}
+            partial.write_text(json.dumps({"step": step, "seeds": seeds, "losses": losses}))
+        return path

@@ -1,0 +1,138 @@
+"""Clips without tracks: what a template is fitted on and a backbone is pretrained on.
+
+A source gives clip number `i` as `(T, 3, H, W) float32` in 0..1, always the same for the same seed
+and number, so that long work can go on where it stopped. Clips are cropped, flipped and shifted at
+random: content must not be tied to position.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from tracker.data.procedural import SceneConfig, render_scenes
+from tracker.data.tapvid import TapVid
+from tracker.data.textures import TextureBank
+from tracker.errors import UserError
+from tracker.video import Video, load_video
+
+VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".gif", ".mpg", ".ts"}
+
+
+class ClipSource(Protocol):
+    """Numbered clips."""
+
+    def clip(self, index: int) -> Tensor:
+        """Return clip `index` as `(T, 3, H, W) float32` in 0..1."""
+        ...
+
+
+class ProceduralClips:
+    """Rendered scenes.
+
+    Args:
+        frames, size: length, and `(height, width)`, of a clip.
+        textures: a folder of photographs, or None for the built-in ones.
+        seed: of the first clip.
+    """
+
+    def __init__(
+        self, frames: int, size: tuple[int, int], textures: str | None = None, seed: int = 0
+    ) -> None:
+        self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
+        self._config = SceneConfig(frames=frames, height=size[0], width=size[1], points=1)
+        self._seed = seed
+
+    def clip(self, index: int) -> Tensor:
+        return render_scenes([self._seed + index], self._config, self._bank).video[0]
+
+
+class VideoClips:
+    """Random clips of videos, each with a random crop and flip.
+
+    Args:
+        videos: where to cut from. Shorter ones are played back and forth.
+        frames, size: length, and `(height, width)`, of a clip.
+        seed: of all choices.
+    """
+
+    def __init__(
+        self, videos: list[Video], frames: int, size: tuple[int, int], seed: int = 0
+    ) -> None:
+        if not videos:
+            raise UserError("no videos to cut clips from")
+        self.skipped: dict[str, str] = {}
+        self._videos, self._frames, self._size, self._seed = videos, frames, size, seed
+
+    @classmethod
+    def from_folder(
+        cls, folder: str | Path, frames: int, size: tuple[int, int], seed: int = 0
+    ) -> VideoClips:
+        """Use every readable video below a folder; `skipped` says which were not, and why.
+
+        Raises:
+            UserError: no folder, or no readable video in it.
+        """
+        root = Path(folder)
+        if not root.is_dir():
+            raise UserError(f"folder {folder} does not exist; name a folder of videos")
+        paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        videos, skipped = [], {}
+        for path in paths:
+            try:
+                videos.append(load_video(path))
+            except UserError as error:
+                skipped[str(path)] = str(error)
+        if not videos:
+            raise UserError(
+                f"folder {folder} holds no readable video "
+                f"({len(skipped)} damaged; looked for {', '.join(sorted(VIDEO_SUFFIXES))})"
+            )
+        source = cls(videos, frames, size, seed)
+        source.skipped = skipped
+        return source
+
+    @classmethod
+    def from_tapvid(
+        cls, path: str | Path, frames: int, size: tuple[int, int], seed: int = 0
+    ) -> VideoClips:
+        """Use the videos of a TAP-Vid file."""
+        samples = [load() for _, load in TapVid("tapvid", path)]
+        return cls([sample.video for sample in samples], frames, size, seed)
+
+    def clip(self, index: int) -> Tensor:
+        random = Generator().manual_seed(self._seed * 1_000_003 + index)
+        video = self._videos[_below(random, len(self._videos))]
+        start = _below(random, max(1, len(video) - self._frames + 1))
+        frames = video.read(start, min(len(video), start + self._frames))
+        frames = frames[_back_and_forth(len(frames), self._frames)]
+        clip = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+        return _crop(clip, self._size, random)
+
+
+def _below(random: Generator, bound: int) -> int:
+    return int(torch.randint(bound, (), generator=random))
+
+
+def _back_and_forth(length: int, wanted: int) -> np.ndarray:
+    """Indices 0, 1, ..., n-1, n-2, ..., 1, 0, 1, ... of the wanted length."""
+    cycle = np.concatenate([np.arange(length), np.arange(length - 2, 0, -1)])
+    return np.resize(cycle, wanted)
+
+
+def _crop(clip: Tensor, size: tuple[int, int], random: Generator) -> Tensor:
+    """Cut a random part of at least half the frame's sides, resize it, flip it half the time."""
+    height, width = clip.shape[-2:]
+    scale = 0.5 + 0.5 * float(torch.rand((), generator=random))
+    side = scale * min(height / size[0], width / size[1])
+    crop_h, crop_w = max(1, round(size[0] * side)), max(1, round(size[1] * side))
+    top = _below(random, height - crop_h + 1)
+    left = _below(random, width - crop_w + 1)
+    clip = clip[..., top : top + crop_h, left : left + crop_w]
+    clip = F.interpolate(clip, size, mode="bilinear", antialias=True, align_corners=False)
+    return clip.flip(-1) if _below(random, 2) else clip

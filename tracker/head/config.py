@@ -1,0 +1,47 @@
+"""What a head is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tracker.errors import UserError
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Sizes and branches of the head. A checkpoint fits only the config it was trained with.
+
+    Attributes:
+        use_vjepa: correlate V-JEPA features.
+        use_rgb: correlate features of the RGB stem.
+        content_channels: width of the projected V-JEPA features.
+        adapter_window: tubelet slots that the temporal adapter's attention reaches over; 0 leaves
+            the adapter out.
+        stem_channels: width of the RGB features at strides 4, 8 and 16.
+        iterations: refinement steps; 0 tracks with the coarse match alone.
+        query_radius: half side of the query's patch, in cells of each level.
+        target_radius: half side of the searched patch, in cells of each level.
+        correlation_channels: width of each level's encoded correlation.
+        width, depth, heads: of the temporal transformer.
+        reach: frames of time difference that have a relative bias of their own.
+    """
+
+    use_vjepa: bool = True
+    use_rgb: bool = True
+    content_channels: int = 128
+    adapter_window: int = 13
+    stem_channels: int = 64
+    iterations: int = 4
+    query_radius: int = 2
+    target_radius: int = 3
+    correlation_channels: int = 128
+    width: int = 192
+    depth: int = 3
+    heads: int = 6
+    reach: int = 24
+
+    def __post_init__(self) -> None:
+        if not (self.use_vjepa or self.use_rgb):
+            raise UserError("head.use_vjepa and head.use_rgb are both false; leave one on")
+        if self.width % self.heads:
+            raise UserError(f"head.width {self.width} is not a multiple of head.heads {self.heads}")

@@ -1,0 +1,139 @@
+"""One step of refinement: look round the current positions, think along time, move."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from tracker.head.config import HeadConfig
+from tracker.head.correlation import Level, local_correlation
+from tracker.head.projection import relative_bias
+
+STEP_PIXELS = 4.0
+"""Fine pixels that one unit of the predicted update stands for."""
+
+FREQUENCIES = 6
+
+
+class TemporalBlock(nn.Module):
+    """Self-attention over a point's frames with a bias by time difference, then an MLP."""
+
+    def __init__(self, width: int, heads: int, reach: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.bias = nn.Parameter(torch.zeros(heads, 2 * reach + 1))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(M, T, D)` to the same shape."""
+        query, key, value = rearrange(
+            self.qkv(self.norm1(x)), "m t (three a d) -> three m a t d", three=3, a=self.heads
+        )
+        bias = relative_bias(self.bias, x.shape[1]).to(query.dtype)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        x = x + self.out(rearrange(mixed, "m a t d -> m t (a d)"))
+        return x + self.mlp(self.norm2(x))
+
+
+class RefinementStep(nn.Module):
+    """Predicts updates of position, visibility and uncertainty; shared by all iterations.
+
+    Args:
+        config: of the head.
+        levels: how many levels are correlated.
+    """
+
+    def __init__(self, config: HeadConfig, levels: int) -> None:
+        super().__init__()
+        self.radius = config.target_radius
+        cells = (2 * config.target_radius + 1) ** 2 * (2 * config.query_radius + 1) ** 2
+        width, channels = config.width, config.correlation_channels
+        self.encoders = nn.ModuleList(
+            nn.Sequential(nn.Linear(cells, channels), nn.GELU(), nn.Linear(channels, channels))
+            for _ in range(levels)
+        )
+        self.embed = nn.Linear(levels * channels + state_features(), width)
+        self.blocks = nn.ModuleList(
+            TemporalBlock(width, config.heads, config.reach) for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.update = nn.Linear(width, 4)
+        nn.init.normal_(self.update.weight, std=0.01)
+        nn.init.zeros_(self.update.bias)
+
+    def forward(
+        self,
+        levels: list[Level],
+        queries: list[Tensor],
+        xy: Tensor,
+        judged: Tensor,
+        time_to_query: Tensor,
+        size: tuple[int, int],
+    ) -> tuple[Tensor, Tensor]:
+        """Make one step.
+
+        Args:
+            levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
+            xy: `(B, N, T, 2)` current positions in fine pixels.
+            judged: `(B, N, T, 2)` current logits of visibility and of being uncertain.
+            time_to_query: `(B, N, T)` frames since the query's frame.
+            size: `(W, H)` of the fine image.
+
+        Returns:
+            New positions and logits, of the same shapes.
+        """
+        encoded = [
+            encode(local_correlation(level, query, xy, self.radius))
+            for encode, level, query in zip(self.encoders, levels, queries, strict=True)
+        ]
+        state = describe_state(xy, judged, time_to_query, size).to(encoded[0].dtype)
+        tokens = self.embed(torch.cat([*encoded, state], dim=-1))
+        flat = tokens.flatten(0, 1)
+        for block in self.blocks:
+            flat = block(flat)
+        change = self.update(self.norm(flat)).view(*xy.shape[:3], 4).float()
+        return xy + STEP_PIXELS * change[..., :2], judged + change[..., 2:]
+
+
+def state_features() -> int:
+    """Width of `describe_state`."""
+    return 2 * 2 * (2 * FREQUENCIES + 1) + 2 + 4 + 2
+
+
+def describe_state(
+    xy: Tensor, judged: Tensor, time_to_query: Tensor, size: tuple[int, int]
+) -> Tensor:
+    """Describe each frame's state: motion from and to its neighbours, logits, borders, time.
+
+    Positions enter only as differences and as distances to the frame's borders, so that nothing
+    is tied to a place. Returns `(B, N, T, state_features())`.
+    """
+    step = xy[:, :, 1:] - xy[:, :, :-1]
+    before = F.pad(step, (0, 0, 1, 0))
+    after = F.pad(step, (0, 0, 0, 1))
+    motion = torch.cat([before, after], dim=-1) / 64
+    octaves = math.pi * 2.0 ** torch.arange(FREQUENCIES, device=xy.device)
+    angles = (motion.clamp(-1, 1)[..., None] * octaves).flatten(-2)
+    borders = torch.cat([xy, xy.new_tensor(size) - xy], dim=-1) / 16
+    time = time_to_query[..., None] / 16.0
+    return torch.cat(
+        [
+            motion.clamp(-4, 4),
+            angles.sin(),
+            angles.cos(),
+            judged.clamp(-8, 8) / 4,
+            borders.clamp(-2, 2),
+            time.clamp(-4, 4),
+            (time_to_query == 0)[..., None].to(xy.dtype),
+        ],
+        dim=-1,
+    )

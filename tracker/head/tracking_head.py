@@ -1,0 +1,209 @@
+"""The whole head: frozen features and frames in, tracks out.
+
+Used in three steps, so that long videos and streams can reuse each: `describe` turns frames into
+features, `take_queries` reads the queries' descriptors in their own frames, `follow` finds them in
+any frames. Shapes: B videos, N points, T frames; positions are fine pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tracker.head.coarse import CoarseMatch
+from tracker.head.config import HeadConfig
+from tracker.head.correlation import Level, sample_query_patches
+from tracker.head.projection import ContentProjection
+from tracker.head.refine import RefinementStep
+from tracker.head.stem import STRIDES, RgbStem
+
+
+@dataclass(frozen=True)
+class FrameFeatures:
+    """What the head knows of T frames.
+
+    Attributes:
+        maps: for the coarse match, one for each branch, all of one grid.
+        levels: for local correlation.
+        size: `(W, H)` of the fine image.
+    """
+
+    maps: list[Level]
+    levels: list[Level]
+    size: tuple[int, int]
+
+    @property
+    def num_frames(self) -> int:
+        return self.maps[0].table.shape[1]
+
+    def frames(self, index: slice) -> FrameFeatures:
+        """Return some of the frames."""
+        return FrameFeatures(
+            [level.frames(index) for level in self.maps],
+            [level.frames(index) for level in self.levels],
+            self.size,
+        )
+
+    @staticmethod
+    def join(parts: list[FrameFeatures]) -> FrameFeatures:
+        """Concatenate along time."""
+        maps = [Level.join(levels) for levels in zip(*(p.maps for p in parts), strict=True)]
+        levels = [Level.join(levels) for levels in zip(*(p.levels for p in parts), strict=True)]
+        return FrameFeatures(maps, levels, parts[0].size)
+
+
+@dataclass(frozen=True)
+class QueryDescriptors:
+    """What the head keeps of N queries.
+
+    Attributes:
+        vectors: for each branch `(B, N, C)`.
+        patches: for each level `(B, N, P, C)`.
+        xy: `(B, N, 2)` the queries themselves.
+    """
+
+    vectors: list[Tensor]
+    patches: list[Tensor]
+    xy: Tensor
+
+    def points(self, index: slice | Tensor) -> QueryDescriptors:
+        """Return some of the points."""
+        return QueryDescriptors(
+            [v[:, index] for v in self.vectors],
+            [p[:, index] for p in self.patches],
+            self.xy[:, index],
+        )
+
+
+@dataclass(frozen=True)
+class HeadOutput:
+    """Tracks after the coarse match (first entry) and after each iteration.
+
+    Attributes:
+        xy: each `(B, N, T, 2)` fine pixels.
+        judged: each `(B, N, T, 2)` logits of visibility and of being uncertain.
+        coarse_logits: `(B, N, T, h, w)`, or None where no coarse match was needed.
+    """
+
+    xy: list[Tensor]
+    judged: list[Tensor]
+    coarse_logits: Tensor | None
+
+    @property
+    def confidence(self) -> Tensor:
+        """`(B, N, T)` probability of being visible and certain, after the last iteration."""
+        visible, uncertain = self.judged[-1].unbind(-1)
+        return visible.sigmoid() * (1 - uncertain.sigmoid())
+
+
+class TrackingHead(nn.Module):
+    """The trained part of the tracker.
+
+    Args:
+        config: sizes and branches.
+        layers, channels: of the backbone's features.
+    """
+
+    def __init__(self, config: HeadConfig, layers: int, channels: int) -> None:
+        super().__init__()
+        self.config = config
+        levels = 0
+        if config.use_vjepa:
+            self.projection = ContentProjection(
+                layers, channels, config.content_channels, config.adapter_window
+            )
+            levels += 1
+        if config.use_rgb:
+            self.stem = RgbStem(config.stem_channels)
+            levels += len(STRIDES)
+        self.coarse = CoarseMatch(config.use_vjepa + config.use_rgb)
+        if config.iterations:
+            self.refine = RefinementStep(config, levels)
+
+    def describe(
+        self, residuals: Tensor | None, slot: Tensor | None, frames: Tensor
+    ) -> FrameFeatures:
+        """Compute features of frames.
+
+        Args:
+            residuals: `(B, L, S, C, h, w)` content residuals; None without the V-JEPA branch.
+            slot: `(T,)` which slot belongs to each frame.
+            frames: `(B, T, 3, H, W)` fine frames in 0..1.
+        """
+        size = (frames.shape[-1], frames.shape[-2])
+        maps: list[Level] = []
+        levels: list[Level] = []
+        grid = (size[1] // STRIDES[-1], size[0] // STRIDES[-1])
+        if self.config.use_vjepa:
+            dtype = self.projection.fuse.weight.dtype
+            content = F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
+            grid = content.shape[-2:]
+            levels.append(Level.of(content, size))
+            maps.append(levels[0])
+        if self.config.use_rgb:
+            flat = frames.flatten(0, 1)
+            # On a CPU a few frames at a time stay in its caches: a quarter faster.
+            parts = [self.stem(part) for part in flat.split(4 if flat.is_cpu else len(flat))]
+            pyramid = [
+                torch.cat(x).unflatten(0, frames.shape[:2]) for x in zip(*parts, strict=True)
+            ]
+            levels += [Level.of(x, size) for x in pyramid]
+            coarsest = F.adaptive_avg_pool2d(pyramid[-1].flatten(0, 1), grid)
+            coarsest = F.normalize(coarsest, dim=1).unflatten(0, frames.shape[:2])
+            maps.append(Level.of(coarsest, size))
+        return FrameFeatures(maps, levels, size)
+
+    def take_queries(self, features: FrameFeatures, xy: Tensor, frame: Tensor) -> QueryDescriptors:
+        """Read descriptors of queries at `xy (B, N, 2)` in frames `(B, N)` of `features`."""
+        vectors = [sample_query_patches(m, xy, frame, 0)[:, :, 0] for m in features.maps]
+        radius = self.config.query_radius
+        patches = (
+            [sample_query_patches(level, xy, frame, radius) for level in features.levels]
+            if self.config.iterations
+            else []
+        )
+        return QueryDescriptors(vectors, patches, xy)
+
+    def follow(
+        self,
+        features: FrameFeatures,
+        queries: QueryDescriptors,
+        time_to_query: Tensor,
+        known: tuple[Tensor, Tensor, Tensor] | None = None,
+        iterations: int | None = None,
+    ) -> HeadOutput:
+        """Find queries in frames.
+
+        Args:
+            features: of T frames.
+            queries: of N points.
+            time_to_query: `(B, N, T)` frames since each query's own; there the point stays put.
+            known: where earlier results exist: mask `(B, N, T)`, positions and logits
+                `(B, N, T, 2)`; they take the place of the coarse match.
+            iterations: refinement steps; the config's by default.
+        """
+        xy, judged, logits = self.coarse(queries.vectors, features.maps, features.size)
+        xy, judged = xy.float(), judged.float()
+        if known is not None:
+            mask, known_xy, known_judged = known
+            xy = torch.where(mask[..., None], known_xy, xy)
+            judged = torch.where(mask[..., None], known_judged, judged)
+        here = (time_to_query == 0)[..., None]
+        start = queries.xy[:, :, None].float()
+        all_xy, all_judged = [torch.where(here, start, xy)], [judged]
+        steps = self.config.iterations if iterations is None else iterations
+        for _ in range(steps if self.config.iterations else 0):
+            xy, judged = self.refine(
+                features.levels,
+                queries.patches,
+                all_xy[-1].detach(),
+                all_judged[-1].detach(),
+                time_to_query,
+                features.size,
+            )
+            all_xy.append(torch.where(here, start, xy))
+            all_judged.append(judged)
+        return HeadOutput(all_xy, all_judged, logits)

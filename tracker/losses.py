@@ -1,0 +1,106 @@
+"""What the head is trained to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tracker.head import HeadOutput
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the parts.
+
+    Attributes:
+        decay: an iteration k of K counts `decay ** (K - k)`.
+        huber_pixels: errors beyond this count linearly, in pixels of a 256-wide frame.
+        certain_pixels: errors beyond this are to be called uncertain, in the same pixels.
+        position, visibility, certainty, coarse: weights.
+    """
+
+    decay: float = 0.8
+    huber_pixels: float = 4.0
+    certain_pixels: float = 6.0
+    position: float = 0.25
+    visibility: float = 1.0
+    certainty: float = 0.5
+    coarse: float = 0.5
+
+
+def tracking_loss(
+    output: HeadOutput,
+    xy: Tensor,
+    visible: Tensor,
+    judged_frames: Tensor,
+    size: tuple[int, int],
+    config: LossConfig,
+) -> dict[str, Tensor]:
+    """Compare tracks with the truth.
+
+    Args:
+        output: of the head.
+        xy: `(B, N, T, 2)` true fine pixels.
+        visible: `(B, N, T) bool`.
+        judged_frames: `(B, N, T) bool`, frames that count (all but the query's own).
+        size: `(W, H)` of the fine image.
+
+    Returns:
+        `loss` and its parts `position`, `visibility`, `certainty`, `coarse`, all scalars.
+    """
+    # Thresholds are told for a frame of 256 pixels, whatever size the fine image has.
+    raster = 256 / xy.new_tensor(size)
+    seen = visible & judged_frames
+    steps = len(output.xy)
+    weights = [config.decay ** (steps - 1 - k) for k in range(steps)]
+    parts = {name: xy.new_zeros(()) for name in ("position", "visibility", "certainty")}
+    for weight, guess, judged in zip(weights, output.xy, output.judged, strict=True):
+        distance = ((guess - xy) * raster).norm(dim=-1)
+        huber = F.huber_loss(
+            distance, torch.zeros_like(distance), reduction="none", delta=config.huber_pixels
+        )
+        far = (distance.detach() > config.certain_pixels).to(xy.dtype)
+        shown, unsure = judged.unbind(-1)
+        says_visible = F.binary_cross_entropy_with_logits(
+            shown, visible.to(xy.dtype), reduction="none"
+        )
+        says_unsure = F.binary_cross_entropy_with_logits(unsure, far, reduction="none")
+        share = weight / sum(weights)
+        parts["position"] += share * _mean(huber, seen)
+        parts["visibility"] += share * _mean(says_visible, judged_frames)
+        parts["certainty"] += share * _mean(says_unsure, seen)
+    parts["coarse"] = coarse_loss(output.coarse_logits, xy, seen, size)
+    total = sum(getattr(config, name) * value for name, value in parts.items())
+    return {"loss": total, **parts}
+
+
+def coarse_loss(logits: Tensor, xy: Tensor, seen: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cross-entropy of the coarse map `(B, N, T, h, w)` with the true place.
+
+    The target is spread over the four cells round the place as bilinear interpolation would, so
+    that the soft-argmax learns where between cells the point lies.
+    """
+    height, width = logits.shape[-2:]
+    limit = xy.new_tensor([width - 1, height - 1])
+    place = (xy * xy.new_tensor([width / size[0], height / size[1]]) - 0.5).clamp(min=0)
+    place = torch.minimum(place, limit)
+    corner = torch.minimum(place.floor(), (limit - 1).clamp(min=0))
+    fraction = place - corner
+    log_likelihood = logits.flatten(3).float().log_softmax(-1)
+    loss = torch.zeros_like(place[..., 0])
+    for right in (0, 1):
+        for below in (0, 1):
+            weight_x = fraction[..., 0] if right else 1 - fraction[..., 0]
+            weight_y = fraction[..., 1] if below else 1 - fraction[..., 1]
+            row = (corner[..., 1] + below).clamp(max=height - 1)
+            cell = row * width + (corner[..., 0] + right).clamp(max=width - 1)
+            chosen = log_likelihood.gather(-1, cell.long()[..., None])[..., 0]
+            loss = loss - weight_x * weight_y * chosen
+    return _mean(loss, seen)
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum() / mask.sum().clamp(min=1)

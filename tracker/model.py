@@ -1,0 +1,380 @@
+"""`PointTracker`: frozen backbone, positional template and head behind one door.
+
+tracker = PointTracker.from_pretrained("mini")
+tracks = tracker.track(load_video("clip.mp4"), Queries.grid(16, size=(640, 360)))
+
+stream = tracker.stream(queries, size=(640, 360))
+for chunk in video.chunks(8):
+    tracks = stream.push(chunk)      # the tracks of these frames, causally
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from tracker.backbone import ASSETS, BackboneConfig, FrozenBackbone, resize
+from tracker.errors import UserError
+from tracker.files import prepare_output_dir
+from tracker.head import HeadConfig, TrackingHead
+from tracker.head.tracking_head import FrameFeatures
+from tracker.inference import Follower, InferenceConfig, follow_blocks
+from tracker.queries import Queries
+from tracker.registry import Progress
+from tracker.template import PositionalTemplate
+from tracker.tracks import Tracks
+from tracker.video import Video
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+TEMPLATE = "template.safetensors"
+BACKBONE = "backbone"
+SHOWN_FROM = 0.5
+"""A point is shown where it is visible and certain with at least this probability."""
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """Everything that a tracker is made of, apart from weights.
+
+    Attributes:
+        backbone, head, inference: their settings.
+        fine_size: `(height, width)` of the frames that the RGB stem sees, multiples of 16.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+    fine_size: tuple[int, int] = (256, 256)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fine_size", tuple(self.fine_size))
+        if any(side % 16 or side < 32 for side in self.fine_size):
+            raise UserError(f"fine_size {list(self.fine_size)}: use multiples of 16 from 32 up")
+
+    def to_dict(self) -> dict[str, Any]:
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> TrackerConfig:
+        """Read what `to_dict` gave.
+
+        Raises:
+            UserError: unknown or missing settings.
+        """
+        try:
+            return cls(
+                BackboneConfig(**content["backbone"]),
+                HeadConfig(**content["head"]),
+                InferenceConfig(**content["inference"]),
+                tuple(content["fine_size"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise UserError(f"the tracker's config does not fit this version ({error})") from error
+
+
+class PointTracker(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="vjepa-tracker",
+    license="apache-2.0",
+    tags=["point-tracking", "v-jepa-2"],
+):
+    """Follows any point through any video.
+
+    The backbone is not among the module's parameters: `state_dict()` is the head alone.
+
+    Args:
+        config: what it is made of.
+        template: to subtract; None leaves features as they are (for ablations).
+        backbone: an encoder already in memory, instead of the config's.
+    """
+
+    def __init__(
+        self,
+        config: TrackerConfig,
+        template: PositionalTemplate | None = None,
+        backbone: FrozenBackbone | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = None
+        channels = 0
+        if config.head.use_vjepa:
+            self.backbone = backbone or FrozenBackbone(config.backbone)
+            channels = self.backbone.channels
+            if template is not None:
+                template.check(self.backbone)
+        self.template = template if config.head.use_vjepa else None
+        self.head = TrackingHead(config.head, len(config.backbone.layers), channels)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.head.parameters()).device
+
+    def residuals(self, video: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Return content residuals `(B, L, S, C, h, w)` and each frame's slot `(T,)`.
+
+        Args:
+            video: `(B, T, 3, H, W)` in 0..1.
+        """
+        if self.backbone is None:
+            return None, None
+        volume = self.backbone(video)
+        residuals = self.template.subtract(volume) if self.template else volume.features
+        return residuals, volume.slot
+
+    def describe(self, frames: np.ndarray, before: np.ndarray | None = None) -> FrameFeatures:
+        """Compute the features of frames `(T, H, W, 3) uint8`.
+
+        Args:
+            before: earlier frames that the backbone may attend to as well.
+        """
+        skipped = 0 if before is None else len(before)
+        seen = frames if before is None else np.concatenate([before, frames])
+        video = torch.from_numpy(seen).to(self.device).permute(0, 3, 1, 2)[None].float() / 255
+        residuals, slot = self.residuals(video)
+        fine = resize(video[:, skipped:], self.config.fine_size)
+        if slot is not None:
+            slot = slot[skipped:]
+            first = int(slot.min())
+            residuals, slot = residuals[:, :, first:], slot - first
+        return self.head.describe(residuals, slot, fine)
+
+    @torch.inference_mode()
+    def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
+        """Follow queries through a whole video, forwards and backwards in time.
+
+        Args:
+            video: of any size and length; memory does not grow with its length.
+            queries: in frames and pixels of the video.
+            progress: called with steps done and steps in all.
+
+        Returns:
+            Tracks in pixels of the video.
+
+        Raises:
+            UserError: a query lies outside the video, or frames cannot be decoded.
+        """
+        queries.check(video.size, len(video))
+        self.eval()
+        config = self.config.inference
+        reach = self.config.backbone.window if self.backbone else 0
+
+        def features_of(start: int, stop: int) -> FrameFeatures:
+            # A short block at the end borrows frames before it to fill the backbone's window.
+            lead = min(start, max(0, reach - (stop - start)))
+            frames = video.read(start - lead, stop)
+            return self.describe(frames[lead:], frames[:lead] if lead else None)
+
+        fine = self._fine_queries(queries, video.size)
+        on_block = progress or (lambda done, total: None)
+        result = follow_blocks(self.head, fine, len(video), features_of, config, on_block)
+        return self._tracks(result.xy, result.confidence, queries, video.size, video.fps)
+
+    def stream(self, queries: Queries, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
+        """Follow queries through frames as they come, causally and in constant memory.
+
+        Args:
+            queries: in frames counted from the first that will be pushed, and pixels.
+            size: `(W, H)` of those frames.
+
+        Raises:
+            UserError: a query lies outside the frame.
+        """
+        # A stream has no end, so any frame number from 0 on is fine.
+        queries.check(size, int(queries.frames.max(initial=0)) + 1)
+        return TrackStream(self.eval(), queries, size, fps)
+
+    def _fine_queries(self, queries: Queries, size: tuple[int, int]) -> Tensor:
+        height, width = self.config.fine_size
+        return torch.from_numpy(queries.scaled(size, (width, height)).txy).to(self.device)
+
+    def _tracks(
+        self, xy: Tensor, confidence: Tensor, queries: Queries, size: tuple[int, int], fps: float
+    ) -> Tracks:
+        height, width = self.config.fine_size
+        scale = np.float32([size[0] / width, size[1] / height])
+        pixels = xy.float().cpu().numpy() * scale
+        sure = confidence.float().cpu().numpy()
+        inside = ((pixels >= 0) & (pixels <= size)).all(-1)
+        return Tracks(pixels, (sure > SHOWN_FROM) & inside, queries.txy, size, fps, sure)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write config, head, template, and the backbone unless it is the hub's or our own."""
+        from safetensors.torch import save_file
+
+        folder = prepare_output_dir(save_directory)
+        content = self.config.to_dict()
+        source = Path(content["backbone"]["source"])
+        if self.backbone is not None and source.is_dir():
+            content["backbone"]["source"] = BACKBONE
+            if source.resolve() != (folder / BACKBONE).resolve():
+                shutil.copytree(source, folder / BACKBONE, dirs_exist_ok=True)
+        (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n")
+        if self.template is not None:
+            self.template.save(folder / TEMPLATE)
+        state = {k: v.detach().half().contiguous().cpu() for k, v in self.head.state_dict().items()}
+        save_file(state, folder / WEIGHTS)
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, **hub: Any) -> PointTracker:
+        """Load a tracker: `mini`, a folder that `save_pretrained` wrote, or a hub id.
+
+        Args:
+            name_or_path: which one.
+            hub: `revision`, `cache_dir`, `token` and the like, for a hub id.
+
+        Raises:
+            UserError: it is not there, damaged, or its weights do not fit its config.
+        """
+        return load_folder(_find(str(name_or_path), hub))
+
+
+class TrackStream:
+    """Tracks of frames that arrive a few at a time; made by `PointTracker.stream`.
+
+    Holds the backbone's last window of frames and the head's context, nothing else.
+    """
+
+    def __init__(
+        self, tracker: PointTracker, queries: Queries, size: tuple[int, int], fps: float
+    ) -> None:
+        self._tracker, self._queries, self._size, self._fps = tracker, queries, size, fps
+        fine = tracker._fine_queries(queries, size)
+        self._follower = Follower(tracker.head, fine, tracker.config.inference)
+        self._before: np.ndarray | None = None
+        self.num_frames = 0
+
+    @torch.inference_mode()
+    def push(self, frames: np.ndarray) -> Tracks:
+        """Return the tracks of the next frames `(T, H, W, 3) uint8`.
+
+        A point whose query frame has not come yet is invisible and stays at its query. The
+        tracks' queries count frames from the first of this push.
+
+        Raises:
+            UserError: frames of another size or type.
+        """
+        width, height = self._size
+        if frames.ndim != 4 or frames.shape[1:] != (height, width, 3) or frames.dtype != np.uint8:
+            raise UserError(
+                f"pushed frames have shape {frames.shape} and type {frames.dtype}; this stream "
+                f"takes (T, {height}, {width}, 3) uint8"
+            )
+        block = self._tracker.config.inference.block
+        parts = [self._push_block(frames[i : i + block]) for i in range(0, len(frames), block)]
+        xy = torch.cat([part.xy for part in parts], 1)
+        confidence = torch.cat([part.confidence for part in parts], 1)
+        shift = np.float32([self.num_frames - len(frames), 0, 0])
+        tracks = self._tracker._tracks(xy, confidence, self._queries, self._size, self._fps)
+        return Tracks(
+            tracks.xy,
+            tracks.visible,
+            tracks.queries - shift,
+            tracks.size,
+            tracks.fps,
+            tracks.confidence,
+        )
+
+    def _push_block(self, frames: np.ndarray):
+        window = self._tracker.config.backbone.window
+        room = max(0, window - len(frames))
+        before = None if self._before is None or room == 0 else self._before[-room:]
+        features = self._tracker.describe(frames, before)
+        result = self._follower.push(features, self.num_frames)
+        history = frames if self._before is None else np.concatenate([self._before, frames])
+        self._before = history[-window:].copy()
+        self.num_frames += len(frames)
+        return result
+
+
+def _find(name: str, hub: dict[str, Any]) -> Path:
+    """Return the folder of a tracker, downloading it where the name is a hub id."""
+    if (ASSETS / name / CONFIG).is_file():
+        return ASSETS / name
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(snapshot_download(name, **hub))
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        shipped = ", ".join(p.name for p in ASSETS.iterdir()) if ASSETS.is_dir() else "none"
+        raise UserError(
+            f"no tracker {name!r}: neither shipped ({shipped}), nor a folder, nor a hub id that "
+            f"could be fetched ({reason})"
+        ) from error
+
+
+def load_folder(folder: Path) -> PointTracker:
+    """Load what `save_pretrained` wrote.
+
+    Raises:
+        UserError: a file is missing or damaged, or the weights do not fit the config.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(f"tracker {folder} has no {name}; copy or save it again")
+    try:
+        content = json.loads((folder / CONFIG).read_text())
+    except ValueError as error:
+        raise UserError(
+            f"{folder / CONFIG} is not JSON ({error}); save the tracker again"
+        ) from error
+    if content.get("backbone", {}).get("source") == BACKBONE:
+        content["backbone"]["source"] = str((folder / BACKBONE).resolve())
+    config = TrackerConfig.from_dict(content)
+    template = folder / TEMPLATE
+    tracker = PointTracker(config, PositionalTemplate.load(template) if template.exists() else None)
+    try:
+        state = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{folder / WEIGHTS} is damaged ({error}); copy or save it again"
+        ) from error
+    load_head(tracker, state, str(folder / WEIGHTS), str(folder / CONFIG))
+    return tracker.eval()
+
+
+def load_head(tracker: PointTracker, state: dict[str, Tensor], weights: str, config: str) -> None:
+    """Load head weights, or say that they belong to another config.
+
+    Raises:
+        UserError: names both files and the first weight that differs.
+    """
+    wanted = {k: tuple(v.shape) for k, v in tracker.head.state_dict().items()}
+    given = {k: tuple(v.shape) for k, v in state.items()}
+    different = sorted(k for k in wanted.keys() | given.keys() if wanted.get(k) != given.get(k))
+    if different:
+        key = different[0]
+        raise UserError(
+            f"weights {weights} do not fit config {config}: {key} is "
+            f"{given.get(key, 'missing')} there but {wanted.get(key, 'absent')} here, and "
+            f"{len(different) - 1} more differ; use the config they were trained with"
+        )
+    tracker.head.load_state_dict({k: v.float() for k, v in state.items()})
+
+
+class PretrainedTracker:
+    """Registry entry: `vjepa` is the shipped tracker, `vjepa@NAME_OR_PATH` any other."""
+
+    def __new__(cls) -> PointTracker:
+        return PointTracker.from_pretrained("mini")
+
+    @staticmethod
+    def from_argument(name: str) -> PointTracker:
+        return PointTracker.from_pretrained(name)

@@ -1,0 +1,110 @@
+"""What training the tracker's head consists of: its step, its validation, its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tracker.backbone import resize
+from tracker.data.benchmark import Benchmark, Sample
+from tracker.data.training import TrackedClips
+from tracker.errors import UserError
+from tracker.evaluation import EvaluationSettings, score_sample, track_sample
+from tracker.losses import LossConfig, tracking_loss
+from tracker.metrics import mean_metrics, sample_queries
+from tracker.model import WEIGHTS, PointTracker, load_head
+from tracker.tracks import Tracks
+
+
+class HeadWithLoss(nn.Module):
+    """The head and its loss in one `forward`, as data-parallel training needs it."""
+
+    def __init__(self, tracker: PointTracker, loss: LossConfig) -> None:
+        super().__init__()
+        self.head = tracker.head
+        self._loss = loss
+
+    def forward(
+        self, residuals: Tensor | None, slot: Tensor | None, fine: Tensor, clips: TrackedClips
+    ) -> dict[str, Tensor]:
+        """Return the losses; `fine` is `(B, T, 3, H, W)`, positions are pixels of it."""
+        size = (fine.shape[-1], fine.shape[-2])
+        scale = clips.xy.new_tensor(
+            [size[0] / clips.video.shape[-1], size[1] / clips.video.shape[-2]]
+        )
+        xy = clips.xy * scale
+        features = self.head.describe(residuals, slot, fine)
+        index = clips.query_frame[..., None, None].expand(-1, -1, 1, 2)
+        queries = self.head.take_queries(features, xy.gather(2, index)[:, :, 0], clips.query_frame)
+        frames = torch.arange(xy.shape[2], device=xy.device)
+        time_to_query = frames - clips.query_frame[..., None]
+        output = self.head.follow(features, queries, time_to_query)
+        return tracking_loss(output, xy, clips.visible, time_to_query != 0, size, self._loss)
+
+
+class TrackingTask:
+    """Trains a tracker's head; its backbone is only read.
+
+    Args:
+        tracker: on the device that trains.
+        loss: weights of the loss.
+        validation: held-out videos.
+    """
+
+    best_metric = "average_jaccard"
+
+    def __init__(self, tracker: PointTracker, loss: LossConfig, validation: Benchmark) -> None:
+        self.tracker = tracker
+        self.model = HeadWithLoss(tracker, loss)
+        self.averaged = tracker.head
+        self._validation = validation
+        self._samples: list[Sample] = []
+
+    def inputs(self, batch: TrackedClips) -> tuple[Tensor | None, Tensor | None, Tensor, object]:
+        residuals, slot = self.tracker.residuals(batch.video)
+        return residuals, slot, resize(batch.video, self.tracker.config.fine_size), batch
+
+    def after_step(self, progress: float) -> None:
+        """Nothing follows a step."""
+
+    def validate(self, picture: bool) -> tuple[dict[str, float], np.ndarray | None]:
+        """Track the held-out videos as a user would; return TAP-Vid's means (`first` queries)."""
+        self._samples = self._samples or [load() for _, load in self._validation]
+        settings = EvaluationSettings()
+        results = [track_sample(self.tracker, sample, settings)[0] for sample in self._samples]
+        scores = [
+            score_sample(tracks, sample, "first")
+            for tracks, sample in zip(results, self._samples, strict=True)
+        ]
+        drawn = draw_validation(self._samples[0], results[0]) if picture else None
+        return mean_metrics(scores), drawn
+
+    def save(self, folder: Path) -> None:
+        self.tracker.save_pretrained(folder)
+
+
+def draw_validation(sample: Sample, tracks: Tracks) -> np.ndarray:
+    """Return a picture of predicted tracks above true ones."""
+    from tracker.visualize import contact_sheet
+
+    video = sample.video
+    truth = sample_queries(sample.points * video.size, sample.occluded, "first")
+    true_tracks = Tracks(truth.xy, ~truth.occluded, truth.queries, video.size, video.fps)
+    return np.concatenate([contact_sheet(video, t, 4, 1) for t in (tracks, true_tracks)])
+
+
+def start_from(tracker: PointTracker, path: str) -> None:
+    """Begin with the head's weights of another tracker.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    from safetensors.torch import load_file
+
+    file = Path(path) / WEIGHTS
+    if not file.is_file():
+        raise UserError(f"warm_start: {file} does not exist; name a tracker's folder")
+    load_head(tracker, load_file(file), str(file), "of this run")

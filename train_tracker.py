@@ -1,0 +1,68 @@
+"""Train the tracker's head on clips with true tracks.
+
+    python train_tracker.py +experiment=cpu_smoke
+    python train_tracker.py backbone=vitl data.textures=my_photos training.max_minutes=600
+    accelerate launch --num_processes 4 train_tracker.py +experiment=gpu_mini
+
+The run's folder (run_dir) holds checkpoint.pt, history.csv, validation.csv, TensorBoard's files and
+best/, the best weights so far. The same command again goes on where the run stopped.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from omegaconf import OmegaConf
+
+from tracker.errors import exit_on_user_error
+from tracker.hydra_entry import compose, instantiate
+
+
+@exit_on_user_error
+def main() -> int:
+    config = compose("train_tracker", sys.argv[1:], __doc__)
+    import torch
+    from accelerate import Accelerator
+
+    from tracker.checkpoints import RunFolder
+    from tracker.data.training import TrackedBatches
+    from tracker.model import PointTracker, TrackerConfig
+    from tracker.template import PositionalTemplate
+    from tracker.training import TrackingTask, start_from
+    from tracker.training_loop import TrainingLoop
+
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    settings = OmegaConf.to_container(config)
+    for free in ("run_dir", "resume", "threads"):
+        del settings[free]
+    run = RunFolder(config.run_dir, settings, config.resume)
+    training = instantiate(config.training)
+    torch.manual_seed(training.seed)
+    accelerator = Accelerator(mixed_precision=training.precision)
+    template = None if config.template == "none" else PositionalTemplate.load(config.template)
+    tracker = PointTracker(
+        TrackerConfig(
+            instantiate(config.backbone),
+            instantiate(config.head),
+            instantiate(config.inference),
+            tuple(config.fine_size),
+        ),
+        template,
+    ).to(accelerator.device)
+    if config.warm_start:
+        start_from(tracker, config.warm_start)
+    task = TrackingTask(tracker, instantiate(config.loss), instantiate(config.validation))
+    source = TrackedBatches(instantiate(config.data))
+    loop = TrainingLoop(task, source, training, run, accelerator)
+    if loop.is_main:
+        parameters = sum(p.numel() for p in tracker.parameters())
+        print(f"head of {parameters / 1e6:.2f} M parameters; run in {run.path}")
+    best = loop.train()
+    if loop.is_main:
+        print(f"best validation AJ {100 * best:.1f}; tracker written: {run.best}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
