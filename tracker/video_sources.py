@@ -156,9 +156,9 @@ def _natural_key(path: Path) -> list[tuple[int, int | str]]:
 class FileSource:
     """A file decoded by PyAV, with frame-exact seeking through an index of time stamps.
 
-    Opening reads the packets' time stamps (no decoding) and decodes the first frame. Where those
-    say that the file was cut short, frames are counted by decoding once, and `info.warning` says
-    how many are good.
+    Opening reads the packets' time stamps (no decoding) and decodes the first frame; also the last
+    ones, where the container does not say how many there should be. Where the file turns out to be
+    cut short, frames are counted by decoding once, and `info.warning` says how many are good.
 
     Raises:
         UserError: nothing that ffmpeg can decode.

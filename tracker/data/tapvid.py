@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,23 +18,9 @@ from typing import Any
 import numpy as np
 
 from tracker.data.benchmark import Sample
+from tracker.data.restricted_pickle import load_restricted
 from tracker.errors import UserError
 from tracker.video import Video, VideoInfo
-
-_ALLOWED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),  # how protocol 2 writes bytes
-    *(
-        (f"numpy.{core}.{module}", name)
-        for core in ("core", "_core")
-        for module, name in [
-            ("multiarray", "_reconstruct"),
-            ("multiarray", "scalar"),
-            ("numeric", "_frombuffer"),
-        ]
-    ),
-}
 
 
 class TapVid:
@@ -81,36 +66,6 @@ class TapVid:
                 continue
             for name, entry in entries:
                 yield f"{prefix}{name}", partial(_sample, f"{prefix}{name}", entry)
-
-
-def load_restricted(path: Path) -> Any:
-    """Unpickle a file that may hold NumPy arrays and plain containers only.
-
-    Raises:
-        UserError: it asks for anything else, is damaged, or is not a pickle.
-    """
-    try:
-        with path.open("rb") as file:
-            return _RestrictedUnpickler(file).load()
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except Exception as error:  # a damaged pickle can raise almost anything
-        raise UserError(
-            f"{path} is not a TAP-Vid pickle or is cut short ({type(error).__name__}: {error}); "
-            "download it again"
-        ) from error
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise UserError(
-                f"it asks to load {module}.{name}; only NumPy arrays are allowed in a TAP-Vid "
-                "file, so it was not opened"
-            )
-        return super().find_class(module, name)
 
 
 def _entries(data: Any, path: Path) -> list[tuple[str, Any]]:

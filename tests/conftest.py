@@ -1,0 +1,190 @@
+"""Fixtures shared by all tests: tiny videos, a tiny benchmark, and ways to run the commands."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tracker.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE = (64, 48)
+
+
+def render_frames(count: int, size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
+    """Return `(T, H, W, 3)` frames whose content moves one pixel to the right per frame."""
+    width, height = size
+    rng = np.random.default_rng(seed)
+    noise = rng.random((height, width + count, 3), np.float32)
+    smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 1.5), None, 0, 255, cv2.NORM_MINMAX)
+    texture = smooth.astype(np.uint8)
+    return np.stack([texture[:, count - t : count - t + width] for t in range(count)])
+
+
+@pytest.fixture(scope="session")
+def make_frames() -> Callable[..., np.ndarray]:
+    return render_frames
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Callable[..., None]:
+    """Run the bundled ffmpeg with arguments."""
+    import imageio_ffmpeg
+
+    def run(*args: str | Path) -> None:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *map(str, args)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def clip_frames() -> np.ndarray:
+    return render_frames(60)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory, clip_frames: np.ndarray) -> Path:
+    """An mp4 of 60 frames as the program writes it."""
+    from tracker.video import write_video
+
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    write_video(path, clip_frames, fps=24)
+    return path
+
+
+@pytest.fixture(scope="session")
+def encoded(
+    tmp_path_factory: pytest.TempPathFactory, clip: Path, ffmpeg: Callable[..., None]
+) -> Callable[[str], Path]:
+    """Return the clip in a container chosen by suffix, with B-frames and many key frames."""
+    folder = tmp_path_factory.mktemp("encoded")
+    x264 = ["-c:v", "libx264", "-x264-params", "keyint=12:min-keyint=12:bframes=3:b-adapt=0"]
+    options = {
+        "mp4": [*x264, "-movflags", "+faststart"],
+        "mkv": x264,
+        "ts": x264,
+        "h264": x264,
+        "open_gop.mkv": [*x264[:-1], x264[-1] + ":open-gop=1"],
+        "avi": ["-c:v", "mpeg4", "-bf", "2"],
+        "mjpeg.avi": ["-c:v", "mjpeg"],
+    }
+
+    def get(kind: str) -> Path:
+        path = folder / f"clip.{kind}"
+        if not path.exists():
+            ffmpeg("-i", clip, *options[kind], path)
+        return path
+
+    return get
+
+
+@dataclass
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_cli(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
+    """Call `vjepa-tracker` in this process, for tests of many inputs."""
+
+    def run(*args: str | Path) -> Outcome:
+        code = 0
+        with monkeypatch.context() as patch, np.errstate():
+            patch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it
+            try:
+                main([str(arg) for arg in args])
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+        out, err = capsys.readouterr()
+        return Outcome(code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_command() -> Callable[..., Outcome]:
+    """Run a command line with this Python in a process of its own."""
+
+    def run(*args: str | Path, cwd: Path, **options: object) -> Outcome:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, *map(str, args)]
+        done = subprocess.run(
+            command, cwd=cwd, env=env, capture_output=True, timeout=120, **options
+        )
+        # Decoded here, for text mode would make a line of every step of a progress bar.
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+def assert_refused(outcome: Outcome, *words: str) -> None:
+    """One line that starts with `error: ` and names the trouble, exit code 2, no traceback."""
+    # A progress bar clears itself with carriage returns, which are not lines.
+    lines = [line.split("\r")[-1] for line in outcome.err.strip().split("\n")]
+    assert outcome.code == 2, outcome
+    assert "Traceback" not in outcome.err
+    assert len(lines) == 1 and lines[0].startswith("error: "), outcome.err
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., None]:
+    return assert_refused
+
+
+def tapvid_entry(frames: np.ndarray, jpeg: bool = False, speed: int = 1) -> dict:
+    """Points that move with `render_frames`, in TAP-Vid's layout; one hides for two frames."""
+    from PIL import Image
+
+    count, height, width = frames.shape[:3]
+    start = np.array([[20.5, 20.5], [30.5, 12.5], [12.5, 34.5], [24.5, 28.5]])
+    xy = np.repeat(start[:, None], count, axis=1)
+    xy[..., 0] += speed * np.arange(count)
+    occluded = np.zeros(xy.shape[:2], bool)
+    occluded[1, 3:5] = True
+    video: np.ndarray | list[bytes] = frames
+    if jpeg:
+        video = []
+        for frame in frames:
+            data = io.BytesIO()
+            Image.fromarray(frame).save(data, "JPEG", quality=95, subsampling=0)
+            video.append(data.getvalue())
+    points = xy / np.array([width, height])
+    return {"video": video, "points": points.astype(np.float32), "occluded": occluded}
+
+
+@pytest.fixture(scope="session")
+def make_entry() -> Callable[..., dict]:
+    return tapvid_entry
+
+
+@pytest.fixture
+def benchmark_file(tmp_path: Path) -> Path:
+    """A TAP-Vid pickle of three short videos, of which `still` does not move."""
+    videos = {
+        "one": tapvid_entry(render_frames(10)),
+        "two": tapvid_entry(render_frames(8, seed=1), jpeg=True),
+        "still": tapvid_entry(np.repeat(render_frames(1, seed=2), 6, axis=0), speed=0),
+    }
+    path = tmp_path / "tiny.pkl"
+    path.write_bytes(pickle.dumps(videos))
+    return path

@@ -1,0 +1,46 @@
+"""How commands report what the user can mend."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracker.errors import UserError, exit_on_user_error
+
+
+def test_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    @exit_on_user_error
+    def main() -> None:
+        raise UserError("video x.mp4 does not exist")
+
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: video x.mp4 does not exist\n"
+
+
+def test_interrupt_exits_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    @exit_on_user_error
+    def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_programming_errors_are_not_hidden() -> None:
+    @exit_on_user_error
+    def main() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_result_and_arguments_pass_through() -> None:
+    @exit_on_user_error
+    def main(a: int, *, b: int) -> int:
+        return a + b
+
+    assert main(1, b=2) == 3

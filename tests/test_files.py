@@ -1,0 +1,58 @@
+"""Writing files: all or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tracker.errors import UserError
+from tracker.files import atomic_path, prepare_output_dir
+
+
+def test_output_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
+    folder = prepare_output_dir(tmp_path / "a" / "b")
+    assert folder.is_dir() and not list(folder.iterdir())
+    assert prepare_output_dir(folder) == folder
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/outputs", "/proc"])
+def test_output_folder_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(UserError, match="cannot write to the output folder"):
+        prepare_output_dir(tmp_path / place)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_atomic_path_appears_only_when_done(tmp_path: Path) -> None:
+    target = tmp_path / "out.npz"
+    target.write_text("old")
+    with atomic_path(target) as partial:
+        assert partial.suffix == ".npz" and partial.parent == tmp_path
+        partial.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("bug")])
+def test_failure_keeps_the_old_file_and_nothing_else(tmp_path: Path, error: Exception) -> None:
+    target = tmp_path / "out.csv"
+    target.write_text("old")
+    expected = UserError if isinstance(error, OSError) else ValueError
+    with pytest.raises(expected) as caught, atomic_path(target) as partial:
+        partial.write_text("half")
+        raise error
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+    if expected is UserError:
+        assert "No space left on device" in str(caught.value) and str(target) in str(caught.value)
+
+
+def test_folder_that_is_a_file_is_a_user_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(UserError, match="cannot write"),
+        atomic_path(tmp_path / "file" / "x.csv") as partial,
+    ):
+        partial.write_text("never")

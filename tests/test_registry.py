@@ -1,0 +1,39 @@
+"""Trackers by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracker import registry
+from tracker.baselines import LucasKanadeTracker, StaticTracker
+from tracker.errors import UserError
+from tracker.registry import make_tracker, tracker_names
+
+
+class WithArgument:
+    """Stands for a tracker that is loaded from a path."""
+
+    def __init__(self, argument: str) -> None:
+        self.argument = argument
+
+    from_argument = classmethod(lambda cls, argument: cls(argument))
+
+
+def test_names_make_their_trackers() -> None:
+    assert {"lk", "static"} <= set(tracker_names())
+    assert isinstance(make_tracker("lk"), LucasKanadeTracker)
+    assert isinstance(make_tracker("static"), StaticTracker)
+
+
+def test_argument_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = f"{__name__}:WithArgument"
+    monkeypatch.setitem(registry._FACTORIES, "toy", place)
+    assert make_tracker("toy@runs/a@b").argument == "runs/a@b"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("nope", "choose from .*lk"), ("", "choose from"), ("lk@x", "no argument")]
+)
+def test_wrong_names_are_refused(name: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        make_tracker(name)

@@ -1,0 +1,118 @@
+"""Clips cut at random from folders of annotated videos (Kubric, PointOdyssey)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from tracker.errors import UserError
+from tracker.video import load_video
+
+
+@dataclass(frozen=True)
+class AnnotatedFolder:
+    """One video with its tracks.
+
+    Attributes:
+        frames: folder of its images.
+        xy: `(N, T, 2)` pixels.
+        visible: `(N, T) bool`.
+    """
+
+    frames: Path
+    xy: np.ndarray
+    visible: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.xy.ndim != 3 or self.xy.shape[2] != 2 or self.visible.shape != self.xy.shape[:2]:
+            raise UserError(
+                f"{self.frames.parent}: tracks have shape {self.xy.shape} and visibility "
+                f"{self.visible.shape}; expected (N, T, 2) and (N, T)"
+            )
+
+
+class FolderTracks:
+    """Random clips of annotated videos: cut in time and space, resized, flipped half the time.
+
+    Args:
+        folders: of the videos.
+        read: reads one of them.
+        frames, size, points: of every clip; size is `(height, width)`.
+        smallest_crop: side of the smallest crop, as a share of the largest that fits.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        read: Callable[[Path], AnnotatedFolder],
+        frames: int,
+        size: tuple[int, int],
+        points: int,
+        smallest_crop: float = 0.5,
+    ) -> None:
+        self._folders, self._read = list(folders), read
+        self._frames, self._size, self._points = frames, tuple(size), points
+        self._smallest_crop = smallest_crop
+
+    def clips(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return video `(B, T, 3, H, W)`, xy `(B, N, T, 2)` and visible `(B, N, T)`.
+
+        Raises:
+            UserError: a video is too short, damaged, or has no visible point.
+        """
+        cut = [self._cut(Generator().manual_seed(number)) for number in numbers]
+        return tuple(torch.stack(parts) for parts in zip(*cut, strict=True))  # type: ignore[return-value]
+
+    def _cut(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        folder = self._folders[_below(random, len(self._folders))]
+        annotated = self._read(folder)
+        video = load_video(annotated.frames)
+        length = min(len(video), annotated.xy.shape[1])
+        if length < self._frames:
+            raise UserError(f"{folder} has {length} frames; data.frames={self._frames} is too many")
+        start = _below(random, length - self._frames + 1)
+        stop = start + self._frames
+        clip = torch.from_numpy(video.read(start, stop)).permute(0, 3, 1, 2).float() / 255
+        xy = torch.from_numpy(np.ascontiguousarray(annotated.xy[:, start:stop])).float()
+        seen = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
+        clip, xy = self._crop(clip, xy, random)
+        inside = ((xy >= 0) & (xy < xy.new_tensor(self._size[::-1]))).all(-1)
+        seen = seen & inside & torch.isfinite(xy).all(-1)
+        xy = torch.nan_to_num(xy, nan=-1.0, posinf=1e4, neginf=-1e4)
+        usable = seen.any(1).nonzero()[:, 0]
+        if not len(usable):
+            raise UserError(f"{folder}: no point is visible in frames {start}..{stop - 1}")
+        # Fewer points than wanted are repeated, so that every clip has the same number.
+        order = torch.randperm(len(usable), generator=random).repeat(
+            -(-self._points // len(usable))
+        )
+        chosen = usable[order[: self._points]]
+        return clip, xy[chosen], seen[chosen]
+
+    def _crop(self, clip: Tensor, xy: Tensor, random: Generator) -> tuple[Tensor, Tensor]:
+        height, width = clip.shape[-2:]
+        target = self._size
+        share = self._smallest_crop + (1 - self._smallest_crop) * float(
+            torch.rand((), generator=random)
+        )
+        scale = share * min(height / target[0], width / target[1])
+        crop = (max(1, round(target[0] * scale)), max(1, round(target[1] * scale)))
+        top, left = _below(random, height - crop[0] + 1), _below(random, width - crop[1] + 1)
+        clip = clip[..., top : top + crop[0], left : left + crop[1]]
+        clip = F.interpolate(clip, target, mode="bilinear", antialias=True, align_corners=False)
+        factor = xy.new_tensor([target[1] / crop[1], target[0] / crop[0]])
+        xy = (xy - xy.new_tensor([left, top])) * factor
+        if _below(random, 2):
+            clip = clip.flip(-1)
+            xy = torch.stack([target[1] - xy[..., 0], xy[..., 1]], -1)
+        return clip, xy
+
+
+def _below(random: Generator, bound: int) -> int:
+    return int(torch.randint(bound, (), generator=random))
