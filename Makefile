@@ -10,7 +10,7 @@ demo: $(READY)            ## track a rendered clip with known truth into outputs
 	$(BIN)/vjepa-tracker demo --out outputs/demo
 
 test: $(READY)            ## the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(READY)
 	$(BIN)/ruff check .

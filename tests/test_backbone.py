@@ -176,8 +176,8 @@ class TestErrors:
             FrozenBackbone(BackboneConfig(str(tmp_path / "nowhere")))
 
     def test_unknown_hub_id(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        with pytest.raises(UserError, match="no-such/model.*neither a folder nor a hub id"):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(UserError, match=r"no-such/model.*neither a folder nor a hub id"):
             FrozenBackbone(BackboneConfig("no-such/model"))
 
     def test_damaged_weights(self, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ class TestErrors:
         config["num_hidden_layers"] = 3
         (folder / "config.json").write_text(json.dumps(config))
         backbone = FrozenBackbone(BackboneConfig(str(folder), (3,), (64, 64), 8))
-        with pytest.raises(UserError, match="lacks .* weights of the encoder"):
+        with pytest.raises(UserError, match=r"lacks .* weights of the encoder"):
             backbone(torch.rand(1, 2, 3, 64, 64))
 
     def test_another_kind_of_checkpoint(self, tmp_path: Path) -> None:

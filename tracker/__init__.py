@@ -1,1 +1,48 @@
-"""Follow any point through any video, on frozen V-JEPA 2 features."""
+"""Follow any point through any video, on frozen V-JEPA 2 features.
+
+from tracker import PointTracker, Queries, load_video
+
+video = load_video("clip.mp4")
+tracks = PointTracker.from_pretrained("my_tracker").track(video, Queries.grid(16, video.size))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracker.errors import UserError
+    from tracker.model import PointTracker
+    from tracker.queries import Queries
+    from tracker.registry import make_tracker
+    from tracker.tracks import Tracks
+    from tracker.video import Video, load_video, write_video
+
+_PUBLIC = {
+    "PointTracker": "tracker.model",
+    "Queries": "tracker.queries",
+    "Tracks": "tracker.tracks",
+    "UserError": "tracker.errors",
+    "Video": "tracker.video",
+    "load_video": "tracker.video",
+    "make_tracker": "tracker.registry",
+    "write_video": "tracker.video",
+}
+__all__ = [
+    "PointTracker",
+    "Queries",
+    "Tracks",
+    "UserError",
+    "Video",
+    "load_video",
+    "make_tracker",
+    "write_video",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used, so that `lk` does not wait for torch."""
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'tracker' has no attribute {name!r}")

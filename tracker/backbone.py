@@ -220,7 +220,8 @@ class FrozenBackbone:
         # The second pass starts a frame later; the last frame stands in for the one after it.
         shifted = torch.cat([even[:, 1:], even[:, -1:]], 1)
         both = torch.stack([features, self.encode_tubelets(shifted)], dim=3)
-        return rearrange(both, "b l s two c h w -> b l (s two) c h w"), index
+        both = rearrange(both, "b l s two c h w -> b l (s two) c h w")
+        return both[:, :, :length], index
 
     @torch.no_grad()
     def encode_tubelets(self, frames: Tensor) -> Tensor:
@@ -391,6 +392,9 @@ def load_model(source: str) -> VJEPA2Model:
     """
     from safetensors import SafetensorError
     from transformers import VJEPA2Model
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # our commands show their own
 
     if source == RANDOM_MINI:
         with torch.random.fork_rng(devices=[]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -72,9 +73,10 @@ class RunFolder:
             return None
         try:
             return torch.load(self.checkpoint, map_location=device, weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError) as error:
+        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0]
             raise UserError(
-                f"{self.checkpoint} is damaged ({error}); delete it to start over"
+                f"{self.checkpoint} is damaged ({reason}); delete it to start over"
             ) from error
 
     @property

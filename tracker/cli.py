@@ -1,4 +1,4 @@
-"""The command line: `vjepa-tracker track | demo`."""
+"""The command line: `vjepa-tracker track | demo | analyze`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tracker.analysis.commands import add_analyze
 from tracker.errors import UserError, exit_on_user_error
 from tracker.files import prepare_output_dir
 from tracker.queries import Queries
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--tracker", default=DEFAULT_TRACKER, metavar="NAME", help=_tracker_help())
     demo.add_argument("--out", default="outputs/demo", metavar="DIR", help="default: %(default)s")
     demo.set_defaults(run=run_demo)
+    add_analyze(commands)
     return parser
 
 
@@ -90,6 +92,20 @@ def _add_track(commands: argparse._SubParsersAction) -> None:
     points.add_argument(
         "--at", type=int, default=0, metavar="T", help="frame of --grid, --mask, --corners"
     )
+    points.add_argument(
+        "--query-frames",
+        metavar="auto|T,T,...",
+        help="put --grid, --mask or --corners on each of these frames instead of --at; auto takes "
+        "the 4 most important frames (`vjepa-tracker analyze frames`), or frames spread evenly "
+        "where the backbone cannot be loaded",
+    )
+    points.add_argument(
+        "--backbone",
+        default="mini",
+        metavar="NAME",
+        help="whose features --query-frames auto reads: mini, a hub id or a folder; "
+        "default: %(default)s",
+    )
     frames = track.add_argument_group("which frames")
     frames.add_argument("--start", type=int, default=0, metavar="T", help="first frame to read")
     frames.add_argument("--stop", type=int, metavar="T", help="frame to stop before")
@@ -115,6 +131,10 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
         "--grid/--mask": args.grid if args.grid is not None else args.mask,
     }
     given = [name for name, value in sources.items() if value is not None]
+    if args.points or args.queries:
+        given += ["--query-frames"] if args.query_frames else []
+    if args.query_frames and args.at:
+        given = ["--at", "--query-frames"]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} exclude each other; give one")
     if not 0 <= args.at < len(video):
@@ -123,14 +143,49 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
         queries = Queries.parse(args.points)
     elif args.queries:
         queries = Queries.load(args.queries)
-    elif args.corners is not None:
-        queries = Queries.corners(video.read(args.at, args.at + 1)[0], args.corners, args.at)
-    elif args.mask:
-        n = 16 if args.grid is None else args.grid
-        queries = Queries.from_mask(args.mask, video.size, n, args.at)
     else:
-        queries = Queries.grid(10 if args.grid is None else args.grid, video.size, args.at)
+        frames = choose_query_frames(args, video)
+        queries = Queries(np.concatenate([_place(args, video, t).txy for t in frames]))
     return queries.check(video.size, len(video))
+
+
+def _place(args: argparse.Namespace, video: Video, t: int) -> Queries:
+    """Put corners, a mask's points or a grid on frame `t`."""
+    if args.corners is not None:
+        return Queries.corners(video.read(t, t + 1)[0], args.corners, t)
+    if args.mask:
+        return Queries.from_mask(args.mask, video.size, 16 if args.grid is None else args.grid, t)
+    return Queries.grid(10 if args.grid is None else args.grid, video.size, t)
+
+
+def choose_query_frames(args: argparse.Namespace, video: Video) -> list[int]:
+    """Return the frames that `--query-frames` or `--at` name, ascending.
+
+    Raises:
+        UserError: not frames of the video.
+    """
+    if args.query_frames is None:
+        return [args.at]
+    if args.query_frames == "auto":
+        from tracker.analysis.frames import query_frames
+
+        chosen = query_frames(video, args.backbone)
+        if chosen.fallback:
+            warnings.warn(f"query frames are spread evenly, for {chosen.fallback}", stacklevel=2)
+        print(f"query frames: {', '.join(map(str, chosen.frames))}")
+        return chosen.frames
+    try:
+        frames = sorted({int(part) for part in args.query_frames.split(",")})
+    except ValueError:
+        raise UserError(
+            f"--query-frames {args.query_frames!r} is neither auto nor frames such as 0,24,48"
+        ) from None
+    wrong = [t for t in frames if not 0 <= t < len(video)]
+    if wrong:
+        raise UserError(
+            f"--query-frames {wrong[0]} is not a frame of the video (0..{len(video) - 1})"
+        )
+    return frames
 
 
 def run_track(args: argparse.Namespace) -> None:

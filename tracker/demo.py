@@ -14,7 +14,7 @@ from tracker.queries import Queries
 from tracker.registry import Progress, Tracker
 from tracker.tracks import Tracks
 
-DEMO_SEED = 7
+DEMO_SEED = 8
 DEMO_SCENE = SceneConfig(frames=48, height=288, width=512, points=96)
 
 
@@ -23,7 +23,7 @@ def demo_sample() -> Sample:
     from tracker.data.procedural_benchmark import render_sample
     from tracker.data.textures import TextureBank
 
-    return render_sample(DEMO_SEED, DEMO_SCENE, TextureBank.builtin(), "demo")
+    return render_sample(DEMO_SEED, DEMO_SCENE, TextureBank.photographs(), "demo")
 
 
 def track_demo(

@@ -55,9 +55,12 @@ def instantiate(config: DictConfig, **extra: Any) -> Any:
     """
     import hydra
     from hydra.errors import InstantiationException
+    from omegaconf import MissingMandatoryValue
 
     try:
         return hydra.utils.instantiate(config, _convert_="all", **extra)
+    except MissingMandatoryValue as error:
+        raise UserError(f"{error.full_key} is not set; give {error.full_key}=...") from error
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None

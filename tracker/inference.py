@@ -105,6 +105,10 @@ class Follower:
         """Stand beside a block whose tracks are known, so that it serves as context."""
         self._remember(features, known)
 
+    def look_back(self, features: FrameFeatures) -> None:
+        """Take frames before the first block as context, in which no track is known yet."""
+        self._remember(features, self._blank(features.num_frames))
+
     @torch.inference_mode()
     def push(self, features: FrameFeatures, start: int) -> FollowedFrames:
         """Follow the points through the next block, whose first frame is `start`.
@@ -233,6 +237,9 @@ def follow_blocks(
     forward = Follower(head, queries, config)
     xy = queries[:, None, 1:].repeat(1, num_frames, 1)
     judged = torch.zeros_like(xy)
+    if first > 0 and config.context:
+        # So that a track does not depend on whether other queries began earlier.
+        forward.look_back(features_of(max(0, starts[first] - config.context), starts[first]))
     for number in range(first, len(starts)):
         start, stop = starts[number], min(starts[number] + config.block, num_frames)
         features = features_of(start, stop)

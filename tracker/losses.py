@@ -85,7 +85,9 @@ def coarse_loss(logits: Tensor, xy: Tensor, seen: Tensor, size: tuple[int, int])
     """
     height, width = logits.shape[-2:]
     limit = xy.new_tensor([width - 1, height - 1])
-    place = (xy * xy.new_tensor([width / size[0], height / size[1]]) - 0.5).clamp(min=0)
+    # A position that is not finite must reach the loss, not break the look-up of its cell.
+    finite = torch.nan_to_num(xy)
+    place = (finite * xy.new_tensor([width / size[0], height / size[1]]) - 0.5).clamp(min=0)
     place = torch.minimum(place, limit)
     corner = torch.minimum(place.floor(), (limit - 1).clamp(min=0))
     fraction = place - corner

@@ -39,7 +39,8 @@ class TrainingConfig:
         learning_rate: at its peak.
         warmup: share of the run until the peak.
         weight_decay, clip_norm: AdamW's decay, and the largest norm of the gradient.
-        ema: decay of the averaged weights, which are validated and saved.
+        ema: decay of the averaged weights, which are validated and saved; 0 takes the latest, for
+            tasks that keep an average of their own.
         precision: `no`, `bf16` or `fp16` (accelerate's mixed precision).
         workers: processes that make batches ahead of time; 0 makes them in line.
         seed: of weights and data.
@@ -232,8 +233,8 @@ class TrainingLoop:
         self.accelerator.backward(losses["loss"])
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
-        self.ema.update_parameters(self.task.averaged)
         self.task.after_step(self.progress())
+        self.ema.update_parameters(self.task.averaged)
         return values, rate
 
     def _validate(self, log: TrainingLog) -> None:

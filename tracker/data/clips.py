@@ -39,17 +39,24 @@ class ProceduralClips:
         frames, size: length, and `(height, width)`, of a clip.
         textures: a folder of photographs, or None for the built-in ones.
         seed: of the first clip.
+        device: where to render, and where clips are.
     """
 
     def __init__(
-        self, frames: int, size: tuple[int, int], textures: str | None = None, seed: int = 0
+        self,
+        frames: int,
+        size: tuple[int, int],
+        textures: str | None = None,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
         self._config = SceneConfig(frames=frames, height=size[0], width=size[1], points=1)
-        self._seed = seed
+        self._seed, self._device = seed, device
 
     def clip(self, index: int) -> Tensor:
-        return render_scenes([self._seed + index], self._config, self._bank).video[0]
+        scenes = render_scenes([self._seed + index], self._config, self._bank, self._device)
+        return scenes.video[0]
 
 
 class VideoClips:

@@ -34,7 +34,7 @@ class Layer:
             padding_mode="reflection" if self.is_background else "border",
             align_corners=False,
         )
-        return samples.view(-1, frames, height, width)
+        return samples.view(samples.shape[1], frames, height, width)
 
     def covers(self, motion: LayerMotion, x: Tensor, y: Tensor) -> Tensor:
         """Whether the layer is opaque at frame positions, each (T, h, w). Returns bool."""

@@ -62,13 +62,18 @@ class TextureBank:
         Args:
             size: short side of the pictures in texels.
         """
+        photographs = cls.photographs(size).images
+        generator = Generator().manual_seed(0)
+        patterns = [make(generator, size) for make in (fractal_noise, stripes, checker, cells) * 2]
+        return cls([*photographs, *(to_uint8(pattern) for pattern in patterns)])
+
+    @classmethod
+    def photographs(cls, size: int = 256) -> "TextureBank":
+        """Photographs shipped with scikit-image alone; `size` is their short side in texels."""
         if size < 16:
             raise UserError(f"texture size {size} is too small: use 16 or more")
         folder = Path(skimage.data.__file__).parent
-        photographs = [read_picture(folder / name, size) for name in PHOTOGRAPHS]
-        generator = Generator().manual_seed(0)
-        patterns = [make(generator, size) for make in (fractal_noise, stripes, checker, cells) * 2]
-        return cls(photographs + [to_uint8(pattern) for pattern in patterns])
+        return cls([read_picture(folder / name, size) for name in PHOTOGRAPHS])
 
     @classmethod
     def from_folder(

@@ -1,0 +1,58 @@
+"""Resident memory while a stream of frames is tracked: it must not grow with the video.
+
+python benchmarks/streaming_memory.py --frames 2000 --points 64
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import psutil
+import torch
+
+from tracker.backbone import BackboneConfig
+from tracker.model import PointTracker, TrackerConfig
+from tracker.queries import Queries
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--frames", type=int, default=2000)
+    parser.add_argument("--points", type=int, default=64)
+    parser.add_argument("--push", type=int, default=8, help="frames handed over at a time")
+    parser.add_argument("--size", type=int, nargs=2, default=(640, 360), metavar=("W", "H"))
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    width, height = args.size
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, (height, width + args.push, 3), dtype=np.uint8)
+    chunk = np.stack([picture[:, t : t + width] for t in range(args.push)])
+    tracker = PointTracker(TrackerConfig(BackboneConfig("mini-random"))).eval()
+    queries = Queries.grid(round(args.points**0.5), (width, height))
+    stream = tracker.stream(queries, (width, height))
+    process = psutil.Process()
+    early, latest, largest = 0.0, 0.0, 0.0
+    started = time.perf_counter()
+    while stream.num_frames < args.frames:
+        stream.push(chunk)
+        latest = process.memory_info().rss / 2**20
+        if stream.num_frames >= 200:
+            early = early or latest
+            largest = max(largest, latest)
+        if stream.num_frames % 200 < args.push:
+            print(f"frame {stream.num_frames:5d}: {latest:.0f} MB", flush=True)
+    seconds = time.perf_counter() - started
+    print(
+        f"from frame 200 on: {early:.0f} MB at first, {largest:.0f} MB at most "
+        f"({100 * (largest / early - 1):+.1f} %); {stream.num_frames / seconds:.1f} frames/s"
+    )
+
+
+if __name__ == "__main__":
+    main()

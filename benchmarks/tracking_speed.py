@@ -1,0 +1,126 @@
+"""Seconds and peak memory of tracking a clip, apart for backbone, coarse match and refinement.
+
+    python benchmarks/tracking_speed.py                       # the small model on two CPU cores
+    python benchmarks/tracking_speed.py --backbone vitl --device cuda --points 256 1024
+
+Speed does not depend on what the weights are, so all weights are random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tracker.backbone import MINI_ARCHITECTURE, BackboneConfig, FrozenBackbone
+from tracker.head import HeadConfig
+from tracker.model import PointTracker, TrackerConfig
+from tracker.queries import Queries
+from tracker.video import Video
+
+ARCHITECTURES = {
+    "mini": MINI_ARCHITECTURE,
+    "vitl": {"pred_num_hidden_layers": 1},
+    "vith": {
+        "hidden_size": 1280,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+        "pred_num_hidden_layers": 1,
+    },
+}
+LAYERS = {"mini": (2, 4, 6, 8), "vitl": (6, 12, 18, 24), "vith": (8, 16, 24, 32)}
+
+
+def build(name: str, iterations: int) -> PointTracker:
+    from transformers import VJEPA2Config, VJEPA2Model
+
+    torch.manual_seed(0)
+    config = TrackerConfig(BackboneConfig(name, LAYERS[name]), HeadConfig(iterations=iterations))
+    encoder = VJEPA2Model(VJEPA2Config(**ARCHITECTURES[name]))
+    return PointTracker(config, backbone=FrozenBackbone(config.backbone, encoder)).eval()
+
+
+def timed(action: Callable[[], object], device: str, repeats: int) -> float:
+    """Return the median seconds of an action, after one that does not count."""
+    seconds = []
+    for _ in range(repeats + 1):
+        if device == "cuda":
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        action()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[1:]))
+
+
+def measure(
+    tracker: PointTracker, video: Video, points: int, device: str, repeats: int
+) -> dict[str, float]:
+    """Return seconds by part. Coarse is all but refinement; the RGB stem is in `features`."""
+    side = round(points**0.5)
+    queries = Queries.grid(side, video.size)
+    frames = video.read()
+
+    @torch.inference_mode()
+    def backbone() -> Tensor:
+        pixels = torch.from_numpy(frames).to(device).permute(0, 3, 1, 2)[None].float() / 255
+        return tracker.residuals(pixels)[0]
+
+    @torch.inference_mode()
+    def features() -> object:
+        return tracker.describe(frames)
+
+    parts = {"backbone": timed(backbone, device, repeats)}
+    parts["features"] = timed(features, device, repeats) - parts["backbone"]
+    parts["all"] = timed(lambda: tracker.track(video, queries), device, repeats)
+    refine = tracker.head.config.iterations
+    complete = tracker.config
+    tracker.config = replace(complete, inference=replace(complete.inference, iterations=0))
+    without = timed(lambda: tracker.track(video, queries), device, repeats)
+    tracker.config = complete
+    parts["coarse"] = without - parts["backbone"] - parts["features"]
+    parts[f"refinement x{refine}"] = parts["all"] - without
+    return parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--backbone", choices=ARCHITECTURES, default="mini")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--points", type=int, nargs="+", default=[256, 1024])
+    parser.add_argument("--iterations", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    random = np.random.default_rng(0)
+    shape = (args.frames, args.size, args.size, 3)
+    video = Video.from_array(random.integers(0, 256, shape, dtype=np.uint8))
+    tracker = build(args.backbone, args.iterations).to(args.device)
+    print(f"{args.backbone}, {args.frames} frames of {args.size}x{args.size}, {args.device}")
+    for points in args.points:
+        parts = measure(tracker, video, points, args.device, args.repeats)
+        told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in parts.items())
+        rate = args.frames * points / parts["all"]
+        print(
+            f"{points} points: {told}; {args.frames / parts['all']:.1f} frames/s, "
+            f"{rate:.0f} point-frames/s"
+        )
+    if args.device == "cuda":
+        print(f"peak GPU memory {torch.cuda.max_memory_allocated() / 2**20:.0f} MB")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

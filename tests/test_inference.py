@@ -1,0 +1,109 @@
+"""Blocks, context, both directions of time, chunks of points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import tiny_tracker, tiny_video
+
+from tracker.errors import UserError
+from tracker.inference import Follower, InferenceConfig, follow_blocks
+from tracker.queries import Queries
+
+
+def test_point_chunks_do_not_change_results() -> None:
+    video, queries = tiny_video(20), Queries.grid(4, (96, 64), t=9)
+    whole = tiny_tracker(point_chunk=16).track(video, queries)
+    parts = tiny_tracker(point_chunk=3).track(video, queries)
+    np.testing.assert_allclose(whole.xy, parts.xy, atol=1e-2)
+    np.testing.assert_allclose(whole.confidence, parts.confidence, atol=1e-3)
+
+
+def test_ten_thousand_queries_go_through_in_chunks() -> None:
+    tracks = tiny_tracker().track(tiny_video(3), Queries.grid(100, (96, 64)))
+    assert tracks.xy.shape == (10_000, 3, 2)
+    assert np.isfinite(tracks.xy).all()
+
+
+@pytest.mark.parametrize("context", [0, 4, 100])
+@pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 24])
+def test_any_length_and_context(frames: int, context: int) -> None:
+    queries = Queries([[frames - 1, 30, 20], [0, 50, 40], [frames // 2, 5, 60]])
+    tracks = tiny_tracker(context=context).track(tiny_video(frames), queries)
+    assert tracks.xy.shape == (3, frames, 2)
+    for point, (t, x, y) in enumerate(queries.txy):
+        np.testing.assert_allclose(tracks.xy[point, int(t)], (x, y), atol=1e-3)
+
+
+def test_a_query_is_followed_both_ways_and_unaffected_by_other_queries() -> None:
+    video = tiny_video(30)
+    alone = tiny_tracker().track(video, Queries([[20, 40, 30]]))
+    among = tiny_tracker().track(video, Queries([[0, 10, 10], [20, 40, 30], [29, 5, 5]]))
+    # Sums in another order differ by rounding, which untrained iterations blow up.
+    np.testing.assert_allclose(alone.xy[0], among.xy[1], atol=0.3)
+    assert np.ptp(alone.xy[0, :16], axis=0).max() > 0
+
+
+def test_blocks_are_described_once_each_way() -> None:
+    tracker = tiny_tracker()
+    asked: list[tuple[int, int]] = []
+
+    def features_of(start: int, stop: int):
+        asked.append((start, stop))
+        return tracker.describe(tiny_video(30).read(start, stop))
+
+    queries = torch.tensor([[3.0, 10, 10], [20.0, 30, 30]])
+    config = InferenceConfig(block=8, context=4)
+    seen: list[tuple[int, int]] = []
+    with torch.inference_mode():
+        follow_blocks(
+            tracker.head, queries, 30, features_of, config, lambda *done: seen.append(done)
+        )
+    assert asked == [(0, 8), (8, 16), (16, 24), (24, 30), (8, 16), (0, 8)]
+    assert seen == [(i, 6) for i in range(1, 7)]
+
+
+def test_context_of_a_follower_stays_small() -> None:
+    tracker = tiny_tracker(context=4)
+    follower = Follower(tracker.head, torch.tensor([[0.0, 10, 10]]), tracker.config.inference)
+    frames = tiny_video(8).read()
+    with torch.inference_mode():
+        for block in range(5):
+            follower.push(tracker.describe(frames), 8 * block)
+    assert follower._features.num_frames == 4
+    assert follower._known.xy.shape == (1, 4, 2)
+
+
+class TestOutOfMemory:
+    def test_retries_with_smaller_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tracker = tiny_tracker(point_chunk=64)
+        video, queries = tiny_video(4), Queries.grid(8, (96, 64))
+        expected = tracker.track(video, queries)
+        follow, sizes = tracker.head.follow, []
+
+        def short_of_memory(features, queries, *rest):
+            sizes.append(queries.xy.shape[1])
+            if queries.xy.shape[1] > 16:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return follow(features, queries, *rest)
+
+        monkeypatch.setattr(tracker.head, "follow", short_of_memory)
+        tracks = tracker.track(video, queries)
+        assert sizes == [64, 32, 16, 16, 32, 16, 16] or max(sizes[-2:]) == 16
+        np.testing.assert_allclose(tracks.xy, expected.xy, atol=1e-2)
+
+    def test_says_what_to_lower(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tracker = tiny_tracker()
+
+        def no_memory(*args: object) -> None:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+        monkeypatch.setattr(tracker.head, "follow", no_memory)
+        with pytest.raises(UserError, match=r"out of memory.*lower inference\.block or fine_size"):
+            tracker.track(tiny_video(4), Queries.grid(8, (96, 64)))
+
+
+def test_settings_must_be_positive() -> None:
+    with pytest.raises(UserError, match="block 0"):
+        InferenceConfig(block=0)

@@ -1,0 +1,186 @@
+"""PointTracker: saving and loading, streaming, and what users may do wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import TINY_HEAD, save_tiny_backbone, tiny_backbone, tiny_tracker, tiny_video
+
+from tracker.errors import UserError
+from tracker.model import PointTracker
+from tracker.queries import Queries
+from tracker.registry import make_tracker
+from tracker.template import TemplateFitter
+from tracker.video import Video
+
+SIZE = (96, 64)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A tracker with its own backbone, written to a folder."""
+    backbone = save_tiny_backbone(tmp_path / "backbone")
+    tiny_tracker(backbone).save_pretrained(tmp_path / "tracker")
+    return tmp_path / "tracker"
+
+
+def fitted_template():
+    fitter = TemplateFitter(tiny_backbone())
+    fitter.update(torch.rand(4, 8, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    return fitter.finish()
+
+
+class TestSaving:
+    def test_a_folder_is_complete_and_tracks_the_same(self, saved: Path, tmp_path: Path) -> None:
+        before = tiny_tracker()
+        before.half().float()  # weights are stored in half precision
+        moved = saved.rename(tmp_path / "elsewhere")
+        (tmp_path / "backbone" / "model.safetensors").unlink()
+        loaded = PointTracker.from_pretrained(moved)
+        queries = Queries.grid(3, SIZE, t=5)
+        expected = before.track(tiny_video(12), queries)
+        assert loaded.track(tiny_video(12), queries) == expected
+
+    def test_template_travels_along(self, tmp_path: Path) -> None:
+        source = save_tiny_backbone(tmp_path / "backbone")
+        tracker = tiny_tracker(source)
+        tracker = PointTracker(tracker.config, fitted_template())
+        tracker.save_pretrained(tmp_path / "t")
+        loaded = PointTracker.from_pretrained(tmp_path / "t")
+        assert loaded.template.fingerprint == tracker.backbone.fingerprint()
+
+    def test_backbone_is_not_among_the_weights(self, saved: Path) -> None:
+        names = set(load_file(saved / "model.safetensors"))
+        assert names == set(tiny_tracker().head.state_dict())
+        assert not any("encoder." in name for name in names)
+
+    def test_registry_takes_a_folder(self, saved: Path) -> None:
+        assert isinstance(make_tracker(f"vjepa@{saved}"), PointTracker)
+
+    def test_weights_of_another_config_name_both_files(self, saved: Path) -> None:
+        config = json.loads((saved / "config.json").read_text())
+        config["head"]["width"] = 64
+        (saved / "config.json").write_text(json.dumps(config))
+        with pytest.raises(UserError, match=r"model\.safetensors do not fit config .*config\.json"):
+            PointTracker.from_pretrained(saved)
+
+    def test_missing_and_damaged_files(self, saved: Path) -> None:
+        weights = saved / "model.safetensors"
+        good = weights.read_bytes()
+        weights.write_bytes(good[: len(good) // 2])
+        with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
+            PointTracker.from_pretrained(saved)
+        weights.unlink()
+        with pytest.raises(UserError, match=r"has no model\.safetensors"):
+            PointTracker.from_pretrained(saved)
+        save_file({}, weights)
+        (saved / "config.json").write_text("{")
+        with pytest.raises(UserError, match="not JSON"):
+            PointTracker.from_pretrained(saved)
+
+    def test_unknown_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(UserError, match="no tracker 'nobody/nothing'"):
+            PointTracker.from_pretrained("nobody/nothing")
+
+    def test_template_of_another_backbone(self) -> None:
+        tracker = tiny_tracker()
+        template = fitted_template()
+        with torch.no_grad():
+            tracker.backbone.model.encoder.layernorm.weight.add_(0.5)
+        with pytest.raises(UserError, match="template belongs to a backbone"):
+            PointTracker(tracker.config, template, tracker.backbone)
+
+
+class TestStream:
+    def test_equals_tracking_forwards(self) -> None:
+        tracker, video, queries = tiny_tracker(), tiny_video(20), Queries.grid(3, SIZE)
+        whole = tracker.track(video, queries)
+        stream = tracker.stream(queries, SIZE)
+        parts = [stream.push(chunk) for chunk in video.chunks(8)]
+        xy = np.concatenate([part.xy for part in parts], axis=1)
+        np.testing.assert_allclose(xy, whole.xy, atol=1e-2)
+        assert stream.num_frames == 20
+
+    def test_the_future_does_not_change_the_past(self) -> None:
+        tracker, queries = tiny_tracker(), Queries.grid(3, SIZE)
+        one, other = tiny_video(16).read(), tiny_video(16).read()
+        other[8:] = 255 - other[8:]
+        results = []
+        for frames in (one, other):
+            stream = tracker.stream(queries, SIZE)
+            results.append([stream.push(frames[:5]), stream.push(frames[5:8])])
+            stream.push(frames[8:])
+        assert results[0] == results[1]
+
+    def test_queries_wait_for_their_frame(self) -> None:
+        stream = tiny_tracker().stream(Queries([[0, 20, 20], [10, 40, 30]]), SIZE)
+        frames = tiny_video(16).read()
+        early = stream.push(frames[:8])
+        assert not early.visible[1].any()
+        np.testing.assert_allclose(early.xy[1], np.tile([40, 30], (8, 1)), atol=1e-3)
+        late = stream.push(frames[8:])
+        np.testing.assert_allclose(late.xy[1, 2], [40, 30], atol=1e-3)
+        assert late.queries[1].tolist() == [2, 40, 30]
+        assert np.ptp(late.xy[1, 3:], axis=0).max() > 0
+
+    @pytest.mark.parametrize("length", [1, 2, 3, 20])
+    def test_pushes_of_any_length(self, length: int) -> None:
+        stream = tiny_tracker().stream(Queries.grid(2, SIZE), SIZE)
+        for chunk in tiny_video(20).chunks(length):
+            assert stream.push(chunk).xy.shape == (4, len(chunk), 2)
+
+    def test_what_it_keeps_does_not_grow(self) -> None:
+        stream = tiny_tracker().stream(Queries.grid(2, SIZE), SIZE)
+        for _ in range(6):
+            stream.push(tiny_video(10).read())
+        assert len(stream._before) == 8
+        assert stream._follower._features.num_frames == 4
+
+    def test_frames_of_changing_size(self) -> None:
+        stream = tiny_tracker().stream(Queries.grid(2, SIZE), SIZE)
+        stream.push(tiny_video(4).read())
+        with pytest.raises(UserError, match=r"pushed frames have shape \(4, 64, 80, 3\)"):
+            stream.push(tiny_video(4, width=80).read())
+        with pytest.raises(UserError, match="uint8"):
+            stream.push(tiny_video(4).read().astype(np.float32))
+
+
+class TestInput:
+    def test_zero_queries(self) -> None:
+        with pytest.raises(UserError, match="no query points"):
+            tiny_tracker().track(tiny_video(4), Queries(np.empty((0, 3))))
+
+    def test_query_outside(self) -> None:
+        with pytest.raises(UserError, match="outside the frame"):
+            tiny_tracker().track(tiny_video(4), Queries([[0, 97, 3]]))
+
+    @pytest.mark.parametrize("frames", [1, 2, 3])
+    def test_shorter_than_a_tubelet_or_a_window(self, frames: int) -> None:
+        tracks = tiny_tracker().track(tiny_video(frames), Queries([[0, 20, 20]]))
+        assert tracks.xy.shape == (1, frames, 2)
+
+    def test_frames_and_queries_are_scaled_together(self) -> None:
+        small = tiny_video(6)
+        smooth = np.stack([cv2.GaussianBlur(frame, (0, 0), 6) for frame in small.read()])
+        doubled = np.stack([cv2.resize(frame, (192, 128)) for frame in smooth])
+        queries = Queries.grid(3, SIZE)
+        tracker = tiny_tracker(head=replace(TINY_HEAD, iterations=0))
+        plain = tracker.track(Video.from_array(smooth), queries)
+        large = tracker.track(Video.from_array(doubled), queries.scaled(SIZE, (192, 128)))
+        assert large.size == (192, 128)
+        error = np.linalg.norm(large.rescaled(SIZE).xy - plain.xy, axis=-1)
+        assert np.median(error) < 0.5
+        assert np.ptp(plain.xy[:, 1:], axis=1).max() > 1
+
+    def test_without_vjepa_no_backbone_is_loaded(self) -> None:
+        tracker = tiny_tracker(Path("nowhere"), head=replace(TINY_HEAD, use_vjepa=False))
+        assert tracker.backbone is None
+        assert tracker.track(tiny_video(9), Queries([[0, 20, 20]])).num_frames == 9

@@ -1,0 +1,292 @@
+"""Training the head: nothing else changes, runs resume exactly, bad numbers stop."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from tiny_models import save_tiny_backbone, tiny_tracker
+
+from tracker.checkpoints import RunFolder
+from tracker.data.procedural import SceneConfig
+from tracker.data.procedural_benchmark import ProceduralBenchmark
+from tracker.data.training import ProceduralTracks, TrackedBatches, choose_query_frames
+from tracker.errors import UserError
+from tracker.losses import LossConfig
+from tracker.model import PointTracker
+from tracker.training import TrackingTask
+from tracker.training_log import keep_rows
+from tracker.training_loop import TrainingConfig, TrainingLoop, one_cycle
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def make_loop(folder: Path, source: object = None, **changes: object) -> TrainingLoop:
+    torch.manual_seed(0)
+    scene = SceneConfig(frames=6, height=64, width=64, points=8)
+    task = TrackingTask(
+        tiny_tracker(), LossConfig(), ProceduralBenchmark("held-out", scenes=1, config=scene)
+    )
+    settings = {"max_steps": 3, "workers": 0, "validate_every": 100, "learning_rate": 1e-3}
+    config = TrainingConfig(**(settings | changes))
+    source = source or TrackedBatches(ProceduralTracks(6, (64, 64), 8))
+    return TrainingLoop(task, source, config, RunFolder(folder, {}), Accelerator(cpu=True))
+
+
+def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode() + tensor.detach().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def history(folder: Path) -> np.ndarray:
+    with (folder / "history.csv").open() as file:
+        return np.array([[float(x) for x in row] for row in list(csv.reader(file))[1:]])
+
+
+def test_training_changes_the_head_and_no_byte_of_the_backbone(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path)
+    tracker = loop.task.tracker
+    before = fingerprint(tracker.backbone.model.state_dict()), fingerprint(tracker.state_dict())
+    loop.train()
+    assert fingerprint(tracker.backbone.model.state_dict()) == before[0]
+    assert fingerprint(tracker.state_dict()) != before[1]
+    trained = {id(p) for group in loop.optimizer.param_groups for p in group["params"]}
+    assert not trained & {id(p) for p in tracker.backbone.model.parameters()}
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]
+    assert not any("encoder." in name for name in saved)
+
+
+def test_a_run_leaves_what_it_promises(tmp_path: Path) -> None:
+    best = make_loop(tmp_path, picture_every=1).train()
+    assert len(history(tmp_path)) == 3
+    with (tmp_path / "validation.csv").open() as file:
+        (row,) = list(csv.DictReader(file))
+    assert float(row["average_jaccard"]) == best
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+    assert (tmp_path / "best" / "model.safetensors").exists()
+
+
+def test_loss_falls_on_one_batch(tmp_path: Path) -> None:
+    class Same:
+        _source = TrackedBatches(ProceduralTracks(6, (64, 64), 8))
+
+        def batch(self, numbers: list[int]):
+            return self._source.batch([0])
+
+    make_loop(tmp_path, Same(), max_steps=40, learning_rate=3e-3).train()
+    losses = history(tmp_path)[:, 1]
+    assert losses[-5:].mean() < 0.7 * losses[:5].mean()
+
+
+def test_resumed_run_equals_one_that_was_not_interrupted(tmp_path: Path) -> None:
+    make_loop(tmp_path / "whole", max_steps=6, checkpoint_every=2).train()
+    first = make_loop(tmp_path / "cut", max_steps=6, checkpoint_every=2)
+    stop_at(first, 5)
+    with pytest.raises(KeyboardInterrupt):
+        first.train()
+    make_loop(tmp_path / "cut", max_steps=6, checkpoint_every=2).train()
+    np.testing.assert_allclose(
+        history(tmp_path / "cut"), history(tmp_path / "whole"), rtol=1e-5, atol=1e-6
+    )
+
+
+def stop_at(loop: TrainingLoop, step: int) -> None:
+    original = loop._train_step
+
+    def step_or_stop(batch: object):
+        if loop.step == step:
+            raise KeyboardInterrupt
+        return original(batch)
+
+    loop._train_step = step_or_stop
+
+
+def test_loss_that_is_not_finite_stops_with_the_seeds(tmp_path: Path) -> None:
+    class Bad(TrackedBatches):
+        def batch(self, numbers: list[int]):
+            clips = super().batch(numbers)
+            if numbers[0] >= 2:
+                clips.xy[0, 0, :] = float("nan")
+                clips.visible[0, 0, :] = True
+            return clips
+
+    loop = make_loop(tmp_path, Bad(ProceduralTracks(6, (64, 64), 8)), batch_size=2)
+    with pytest.raises(UserError, match=r"loss became nan at step 1.*bad_batch_1\.json"):
+        loop.train()
+    assert json.loads((tmp_path / "bad_batch_1.json").read_text())["seeds"] == [2, 3]
+
+
+def test_time_limit_ends_a_run_and_anneals_its_rate(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path, max_steps=10_000, max_minutes=0.02)
+    loop.train()
+    assert 0 < loop.step < 10_000
+    assert loop.progress() == 1
+    assert (tmp_path / "best").exists()
+
+
+def test_one_cycle() -> None:
+    assert one_cycle(0, 0.1) == pytest.approx(0.04)
+    assert one_cycle(0.1, 0.1) == pytest.approx(1)
+    assert one_cycle(1, 0.1) == pytest.approx(1e-3)
+    falling = [one_cycle(p, 0.1) for p in np.linspace(0.1, 1, 20)]
+    assert falling == sorted(falling, reverse=True)
+
+
+def test_query_frames_are_visible_and_reproducible() -> None:
+    visible = torch.rand(2, 50, 7, generator=torch.Generator().manual_seed(0)) > 0.6
+    visible[..., 3] |= ~visible.any(-1)
+    chosen = [choose_query_frames(visible, torch.Generator().manual_seed(1)) for _ in range(2)]
+    assert torch.equal(*chosen)
+    assert visible.gather(-1, chosen[0][..., None]).all()
+    assert len(chosen[0].unique()) > 3
+    with pytest.raises(UserError, match="never visible"):
+        choose_query_frames(torch.zeros(1, 1, 3, dtype=torch.bool), torch.Generator())
+
+
+def test_a_folder_refuses_other_settings_and_second_runs(tmp_path: Path) -> None:
+    RunFolder(tmp_path, {"seed": 1}).save_checkpoint({"step": 1})
+    with pytest.raises(UserError, match=r"run with seed=1, not 2"):
+        RunFolder(tmp_path, {"seed": 2})
+    with pytest.raises(UserError, match="already holds a run"):
+        RunFolder(tmp_path, {"seed": 1}, resume="never")
+    (tmp_path / "checkpoint.pt").write_bytes(b"garbage")
+    with pytest.raises(UserError, match=r"checkpoint\.pt is damaged"):
+        RunFolder(tmp_path, {"seed": 1}).load_checkpoint(torch.device("cpu"))
+
+
+def test_rows_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text("step,loss\n1,5\n2,4\n3,3\n4,")
+    keep_rows(path, 2)
+    assert path.read_text().split() == ["step,loss", "1,5", "2,4"]
+
+
+def tiny_command(tmp_path: Path, run: str, *extra: str) -> list[str]:
+    """Arguments of `train_tracker.py` for a run of seconds."""
+    backbone = tmp_path / "backbone"
+    if not backbone.exists():
+        save_tiny_backbone(backbone)
+    return [
+        str(ROOT / "train_tracker.py"),
+        f"backbone.source={backbone}",
+        "backbone.layers=[1,2]",
+        "backbone.input_size=[64,64]",
+        "backbone.window=8",
+        "fine_size=[64,64]",
+        "data.frames=6",
+        "data.size=[64,64]",
+        "data.points=8",
+        "validation.scenes=1",
+        "+validation.config={_target_: tracker.data.procedural.SceneConfig, frames: 6, "
+        "height: 64, width: 64, points: 8}",
+        *(
+            f"head.{name}={value}"
+            for name, value in {
+                "content_channels": 16,
+                "stem_channels": 16,
+                "iterations": 1,
+                "width": 32,
+                "depth": 1,
+                "heads": 2,
+                "correlation_channels": 16,
+            }.items()
+        ),
+        "training.max_steps=8",
+        "training.checkpoint_every=2",
+        "training.validate_every=8",
+        "training.workers=0",
+        f"run_dir={tmp_path / run}",
+        "threads=1",
+        *extra,
+    ]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+def test_killed_command_goes_on_to_the_same_curve(tmp_path: Path) -> None:
+    whole = tiny_command(tmp_path, "whole")
+    done = subprocess.run(
+        [sys.executable, *whole], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tracker written" in done.stdout
+    cut = [sys.executable, *tiny_command(tmp_path, "cut")]
+    process = subprocess.Popen(
+        cut, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "cut" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (tmp_path / "cut" / "checkpoint.pt").exists()
+    again = subprocess.run(cut, capture_output=True, text=True, env=environment(), check=False)
+    assert again.returncode == 0, again.stderr
+    np.testing.assert_allclose(
+        history(tmp_path / "cut"), history(tmp_path / "whole"), rtol=1e-5, atol=1e-6
+    )
+    loaded = PointTracker.from_pretrained(tmp_path / "cut" / "best")
+    assert loaded.config.head.width == 32
+
+
+def test_two_processes_train_together(tmp_path: Path) -> None:
+    command = tiny_command(tmp_path, "pair", "training.max_steps=3", "training.validate_every=3")
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517"]
+    done = subprocess.run(
+        [sys.executable, *launcher, *command],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("tracker written") == 1
+    assert len(history(tmp_path / "pair")) == 3
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("backbone.layers=[9]", "has layers 1..2"),
+        ("template=nowhere.safetensors", "template nowhere.safetensors does not exist"),
+        ("data=kubric", "Kubric tracks are published at"),
+        ("training.nonsense=3", "nonsense"),
+        ("warm_start=nowhere", "nowhere/model.safetensors does not exist"),
+        ("resume=perhaps", "must be auto or never"),
+    ],
+)
+def test_wrong_settings_are_one_line(
+    extra: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import train_tracker
+
+    command = tiny_command(tmp_path, "bad", extra)
+    if extra == "data=kubric":
+        command = [c for c in command if c not in ("data.frames=6", "data.size=[64,64]")]
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as stop:
+        train_tracker.main()
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1

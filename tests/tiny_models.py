@@ -1,0 +1,93 @@
+"""Small models with random weights, quick enough for every test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import VJEPA2Config, VJEPA2Model
+
+from tracker.backbone import BackboneConfig, FrozenBackbone
+from tracker.head import HeadConfig
+from tracker.inference import InferenceConfig
+from tracker.model import PointTracker, TrackerConfig
+from tracker.video import Video
+
+TINY_HEAD = HeadConfig(
+    content_channels=16,
+    adapter_window=3,
+    stem_channels=16,
+    iterations=2,
+    query_radius=1,
+    target_radius=1,
+    correlation_channels=16,
+    width=32,
+    depth=1,
+    heads=2,
+    reach=8,
+)
+
+
+def tiny_encoder(crop_size: int = 64, **changes: object) -> VJEPA2Model:
+    """Return a two-layer encoder whose heads have channels left over by the rotary embedding."""
+    settings = {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "crop_size": crop_size,
+        "frames_per_clip": 8,
+        "pred_hidden_size": 32,
+        "pred_num_hidden_layers": 1,
+        "pred_num_attention_heads": 2,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = VJEPA2Model(VJEPA2Config(**(settings | changes))).eval()
+    for layer in model.encoder.layer:
+        # As initialised, attention is all but uniform, and positions would not matter.
+        layer.attention.query.weight.data *= 15
+        layer.attention.key.weight.data *= 15
+        layer.attention.value.weight.data *= 5
+    return model
+
+
+def tiny_backbone(**changes: object) -> FrozenBackbone:
+    """Return a frozen tiny encoder with layers 1 and 2, 64x64 input and windows of 8."""
+    settings = {"source": "tiny", "layers": (1, 2), "input_size": (64, 64), "window": 8}
+    return FrozenBackbone(BackboneConfig(**(settings | changes)), tiny_encoder())
+
+
+def save_tiny_backbone(folder: Path) -> Path:
+    """Write a tiny checkpoint as transformers does."""
+    tiny_encoder().save_pretrained(folder)
+    return folder
+
+
+def tiny_tracker(
+    source: Path | None = None, head: HeadConfig = TINY_HEAD, **inference: object
+) -> PointTracker:
+    """Return a tracker of random weights; `source` is a saved backbone, None one in memory."""
+    config = TrackerConfig(
+        BackboneConfig(source=str(source or "tiny"), layers=(1, 2), input_size=(64, 64), window=8),
+        head,
+        InferenceConfig(**({"block": 8, "context": 4} | inference)),
+        fine_size=(64, 64),
+    )
+    backbone = None if source else FrozenBackbone(config.backbone, tiny_encoder())
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        tracker = PointTracker(config, backbone=backbone).eval()
+        # Untrained updates are near zero; larger ones let results differ where they should.
+        if head.iterations:
+            torch.nn.init.normal_(tracker.head.refine.update.weight, std=0.3)
+    return tracker
+
+
+def tiny_video(frames: int = 20, width: int = 96, height: int = 64, seed: int = 0) -> Video:
+    """Return smooth noise that moves a pixel a frame."""
+    rng = np.random.default_rng(seed)
+    noise = rng.random((height // 4, (width + frames) // 4 + 1, 3)).repeat(4, 0).repeat(4, 1)
+    picture = (noise * 255).astype(np.uint8)
+    stack = np.stack([picture[:height, t : t + width] for t in range(frames)])
+    return Video.from_array(stack, name="noise")
