@@ -18,6 +18,8 @@ import pytest
 
 from tracker.cli import main
 
+pytest_plugins = ["analysis_fixtures"]
+
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (64, 48)
 

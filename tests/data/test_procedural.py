@@ -286,3 +286,9 @@ def test_other_impossible_requests_are_user_errors(textures):
         render_scenes([], SMALL, textures)
     with pytest.raises(UserError, match="batch size"):
         SceneStream(SMALL, textures, batch_size=0)
+
+
+def test_a_layer_may_have_no_point(textures):
+    """With one point wanted, some layers of scene 18 are not even tried."""
+    config = SceneConfig(frames=2, height=32, width=32, points=1)
+    assert render_scenes([18], config, textures).xy.shape == (1, 1, 2, 2)

@@ -1,0 +1,1 @@
+"""Looking at frozen features: position against content, components, matches, key frames."""
