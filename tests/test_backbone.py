@@ -11,15 +11,9 @@ from einops import rearrange
 from tiny_models import save_tiny_backbone, tiny_backbone, tiny_encoder
 from transformers import VJEPA2Config, VJEPA2Model
 
-from tracker.backbone import (
-    BackboneConfig,
-    FrozenBackbone,
-    grid_positions,
-    normalise,
-    resize,
-    window_starts,
-)
+from tracker.backbone import BackboneConfig, FrozenBackbone, normalise, resize, window_starts
 from tracker.errors import UserError
+from tracker.rotary import grid_positions
 
 
 def tokens(features: torch.Tensor) -> torch.Tensor:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from tracker.backbone import grid_positions, rotary_tables, run_layer
 from tracker.errors import UserError
 from tracker.jepa.config import JepaConfig
 from tracker.jepa.loss import normalised, variance_and_covariance, weighted_l1
 from tracker.jepa.masks import Masks
+from tracker.rotary import grid_positions, rotary_tables, run_layer
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Model
