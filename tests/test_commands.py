@@ -209,7 +209,12 @@ def test_a_killed_evaluation_resumes(
     log = tmp_path / "tracked.txt"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [sys.executable, str(script)], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        # Shells start background jobs with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and not (log.exists() and "two" in log.read_text()):
         time.sleep(0.02)

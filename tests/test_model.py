@@ -89,6 +89,33 @@ class TestSaving:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         with pytest.raises(UserError, match="no tracker 'nobody/nothing'"):
             PointTracker.from_pretrained("nobody/nothing")
+        with pytest.raises(UserError, match="'nothing': neither shipped"):
+            PointTracker.from_pretrained("nothing")
+
+    def test_push_to_hub_uploads_what_from_pretrained_reads(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        uploaded: dict[str, bytes] = {}
+
+        class Api:
+            def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+            def create_repo(self, *, repo_id: str, **kwargs: object):
+                return type("Repo", (), {"repo_id": repo_id})
+
+            def upload_folder(self, *, folder_path: Path, **kwargs: object) -> str:
+                for path in Path(folder_path).rglob("*"):
+                    if path.is_file():
+                        uploaded[str(path.relative_to(folder_path))] = path.read_bytes()
+                return "done"
+
+        monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
+        tiny_tracker(save_tiny_backbone(tmp_path / "backbone")).push_to_hub("me/tracker")
+        assert {"config.json", "model.safetensors", "backbone/model.safetensors"} <= set(uploaded)
+        for name, content in uploaded.items():
+            (tmp_path / "down" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "down" / name).write_bytes(content)
+        assert PointTracker.from_pretrained(tmp_path / "down").config.head == TINY_HEAD
 
     def test_template_of_another_backbone(self) -> None:
         tracker = tiny_tracker()

@@ -303,6 +303,9 @@ def _find(name: str, hub: dict[str, Any]) -> Path:
         return ASSETS / name
     if Path(name).is_dir():
         return Path(name)
+    shipped = ", ".join(p.parent.name for p in ASSETS.glob(f"*/{CONFIG}")) or "none"
+    if "/" not in name:
+        raise UserError(f"no tracker {name!r}: neither shipped ({shipped}) nor a folder here")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -310,7 +313,6 @@ def _find(name: str, hub: dict[str, Any]) -> Path:
         return Path(snapshot_download(name, **hub))
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
-        shipped = ", ".join(p.name for p in ASSETS.iterdir()) if ASSETS.is_dir() else "none"
         raise UserError(
             f"no tracker {name!r}: neither shipped ({shipped}), nor a folder, nor a hub id that "
             f"could be fetched ({reason})"
