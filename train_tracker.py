@@ -2,7 +2,7 @@
 
     python train_tracker.py +experiment=cpu_smoke
     python train_tracker.py backbone=vitl data.textures=my_photos training.max_minutes=600
-    accelerate launch --num_processes 4 train_tracker.py +experiment=gpu_mini
+    accelerate launch --num_processes 4 train_tracker.py backbone=vitl training.precision=bf16
 
 The run's folder (run_dir) holds checkpoint.pt, history.csv, validation.csv, TensorBoard's files and
 best/, the best weights so far. The same command again goes on where the run stopped.

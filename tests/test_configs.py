@@ -1,0 +1,64 @@
+"""Every configuration file composes, and builds what it describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tracker.hydra_entry import CONFIG_DIR, compose, instantiate
+
+PUBLISHED = {
+    "vitl": ("facebook/vjepa2-vitl-fpc64-256", 24, 256),
+    "vith": ("facebook/vjepa2-vith-fpc64-256", 32, 256),
+    "vitg": ("facebook/vjepa2-vitg-fpc64-256", 40, 256),
+    "vitg384": ("facebook/vjepa2-vitg-fpc64-384", 40, 384),
+}
+ENTRY_OF_EXPERIMENT = {"cpu_smoke": "train_tracker"}
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in Path(CONFIG_DIR, group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_backbones(name: str) -> None:
+    config = instantiate(compose("train_tracker", [f"backbone={name}"], None).backbone)
+    source, depth, size = PUBLISHED[name]
+    assert (config.source, max(config.layers)) == (source, depth)
+    assert config.input_size == (size, size)
+
+
+@pytest.mark.parametrize("name", names("head"))
+def test_heads(name: str) -> None:
+    head = instantiate(compose("train_tracker", [f"head={name}"], None).head)
+    assert (head.iterations == 0) == (name == "coarse_only")
+
+
+def test_branches_are_one_override() -> None:
+    config = compose("train_tracker", ["head.use_rgb=false", "head.use_vjepa=true"], None)
+    assert not instantiate(config.head).use_rgb
+
+
+@pytest.mark.parametrize("name", names("data"))
+def test_data(name: str) -> None:
+    settings = compose("train_tracker", [f"data={name}", "data.frames=4"], None).data
+    settings.size = [64, 64]
+    if name == "procedural":
+        video, xy, visible = instantiate(settings).clips([1])
+        assert (video.shape, xy.shape) == ((1, 4, 3, 64, 64), (1, 128, 4, 2))
+        assert visible.any()
+
+
+@pytest.mark.parametrize("name", names("experiment"))
+def test_experiments_compose_with_their_entry(name: str) -> None:
+    entry = ENTRY_OF_EXPERIMENT.get(name, "pretrain_backbone")
+    config = compose(entry, [f"+experiment={name}"], None)
+    assert config.run_dir == f"runs/{name}"
+    instantiate(config.training)
+
+
+@pytest.mark.parametrize("name", names("benchmark"))
+def test_benchmarks_say_where_they_are_published(name: str) -> None:
+    config = compose("evaluate", [f"benchmark={name}"], None).benchmark
+    assert name.startswith("procedural") or config.published_at.startswith("https://")
