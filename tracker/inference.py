@@ -117,6 +117,7 @@ class Follower:
         logits that say invisible.
         """
         length = features.num_frames
+        had_descriptor = self._has_descriptor.clone()
         self._take_queries(features, start)
         joined, offset = features, 0
         if self._features is not None:
@@ -132,7 +133,7 @@ class Follower:
             old = slice(length, None) if self.backward else slice(0, offset)
             everything.xy[:, old], everything.judged[:, old] = self._known.xy, self._known.judged
             # A point that just came in has no past: there the coarse match must look for it.
-            mask[:, old] = self._was_active[:, None]
+            mask[:, old] = had_descriptor[:, None]
         active = self._has_descriptor.nonzero()[:, 0]
         for rows in active.split(self._chunk):
             self._follow(joined, rows, time_to_query, mask, everything)
@@ -176,15 +177,15 @@ class Follower:
         """Read the descriptors of queries that lie in this block."""
         inside = (self.frame >= start) & (self.frame < start + features.num_frames)
         rows = (inside & ~self._has_descriptor).nonzero()[:, 0]
-        self._was_active = self._has_descriptor.clone()
         if not len(rows):
             return
         new = self.head.take_queries(features, self.xy[rows][None], self.frame[rows][None] - start)
         if self._descriptors is None:
             count = len(self.frame)
-            blank = lambda x: x.new_zeros((1, count, *x.shape[2:]))  # noqa: E731
             self._descriptors = QueryDescriptors(
-                [blank(v) for v in new.vectors], [blank(p) for p in new.patches], self.xy[None]
+                [v.new_zeros((1, count, *v.shape[2:])) for v in new.vectors],
+                [p.new_zeros((1, count, *p.shape[2:])) for p in new.patches],
+                self.xy[None],
             )
         for target, value in zip(
             self._descriptors.vectors + self._descriptors.patches,
@@ -207,7 +208,8 @@ class Follower:
             self._features = self._known = None
             return
         kept = slice(0, count) if self.backward else slice(features.num_frames - count, None)
-        self._features = features.frames(kept)
+        # Copies, or the views would keep all the frames that they were cut from.
+        self._features = features.frames(kept).copy()
         self._known = FollowedFrames(known.xy[:, kept].clone(), known.judged[:, kept].clone())
 
 

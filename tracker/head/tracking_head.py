@@ -47,6 +47,10 @@ class FrameFeatures:
             self.size,
         )
 
+    def copy(self) -> FrameFeatures:
+        """Return the same features in memory of their own."""
+        return FrameFeatures.join([self])
+
     @staticmethod
     def join(parts: list[FrameFeatures]) -> FrameFeatures:
         """Concatenate along time."""
