@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from tracker.data.procedural import SceneConfig, render_scenes
+from tracker.data.random_crop import below, draw_crop
 from tracker.data.tapvid import TapVid
 from tracker.data.textures import TextureBank
 from tracker.errors import UserError
@@ -114,32 +114,15 @@ class VideoClips:
 
     def clip(self, index: int) -> Tensor:
         random = Generator().manual_seed(self._seed * 1_000_003 + index)
-        video = self._videos[_below(random, len(self._videos))]
-        start = _below(random, max(1, len(video) - self._frames + 1))
+        video = self._videos[below(random, len(self._videos))]
+        start = below(random, max(1, len(video) - self._frames + 1))
         frames = video.read(start, min(len(video), start + self._frames))
         frames = frames[_back_and_forth(len(frames), self._frames)]
         clip = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
-        return _crop(clip, self._size, random)
-
-
-def _below(random: Generator, bound: int) -> int:
-    return int(torch.randint(bound, (), generator=random))
+        return draw_crop(random, clip.shape[-2:], self._size).frames(clip)
 
 
 def _back_and_forth(length: int, wanted: int) -> np.ndarray:
     """Indices 0, 1, ..., n-1, n-2, ..., 1, 0, 1, ... of the wanted length."""
     cycle = np.concatenate([np.arange(length), np.arange(length - 2, 0, -1)])
     return np.resize(cycle, wanted)
-
-
-def _crop(clip: Tensor, size: tuple[int, int], random: Generator) -> Tensor:
-    """Cut a random part of at least half the frame's sides, resize it, flip it half the time."""
-    height, width = clip.shape[-2:]
-    scale = 0.5 + 0.5 * float(torch.rand((), generator=random))
-    side = scale * min(height / size[0], width / size[1])
-    crop_h, crop_w = max(1, round(size[0] * side)), max(1, round(size[1] * side))
-    top = _below(random, height - crop_h + 1)
-    left = _below(random, width - crop_w + 1)
-    clip = clip[..., top : top + crop_h, left : left + crop_w]
-    clip = F.interpolate(clip, size, mode="bilinear", antialias=True, align_corners=False)
-    return clip.flip(-1) if _below(random, 2) else clip

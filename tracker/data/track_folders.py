@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from tracker.data.random_crop import below, draw_crop
 from tracker.errors import UserError
 from tracker.video import load_video
 
@@ -70,18 +70,19 @@ class FolderTracks:
         return tuple(torch.stack(parts) for parts in zip(*cut, strict=True))  # type: ignore[return-value]
 
     def _cut(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        folder = self._folders[_below(random, len(self._folders))]
+        folder = self._folders[below(random, len(self._folders))]
         annotated = self._read(folder)
         video = load_video(annotated.frames)
         length = min(len(video), annotated.xy.shape[1])
         if length < self._frames:
             raise UserError(f"{folder} has {length} frames; data.frames={self._frames} is too many")
-        start = _below(random, length - self._frames + 1)
+        start = below(random, length - self._frames + 1)
         stop = start + self._frames
         clip = torch.from_numpy(video.read(start, stop)).permute(0, 3, 1, 2).float() / 255
         xy = torch.from_numpy(np.ascontiguousarray(annotated.xy[:, start:stop])).float()
         seen = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
-        clip, xy = self._crop(clip, xy, random)
+        crop = draw_crop(random, clip.shape[-2:], self._size, self._smallest_crop)
+        clip, xy = crop.frames(clip), crop.points(xy)
         inside = ((xy >= 0) & (xy < xy.new_tensor(self._size[::-1]))).all(-1)
         seen = seen & inside & torch.isfinite(xy).all(-1)
         xy = torch.nan_to_num(xy, nan=-1.0, posinf=1e4, neginf=-1e4)
@@ -94,25 +95,3 @@ class FolderTracks:
         )
         chosen = usable[order[: self._points]]
         return clip, xy[chosen], seen[chosen]
-
-    def _crop(self, clip: Tensor, xy: Tensor, random: Generator) -> tuple[Tensor, Tensor]:
-        height, width = clip.shape[-2:]
-        target = self._size
-        share = self._smallest_crop + (1 - self._smallest_crop) * float(
-            torch.rand((), generator=random)
-        )
-        scale = share * min(height / target[0], width / target[1])
-        crop = (max(1, round(target[0] * scale)), max(1, round(target[1] * scale)))
-        top, left = _below(random, height - crop[0] + 1), _below(random, width - crop[1] + 1)
-        clip = clip[..., top : top + crop[0], left : left + crop[1]]
-        clip = F.interpolate(clip, target, mode="bilinear", antialias=True, align_corners=False)
-        factor = xy.new_tensor([target[1] / crop[1], target[0] / crop[0]])
-        xy = (xy - xy.new_tensor([left, top])) * factor
-        if _below(random, 2):
-            clip = clip.flip(-1)
-            xy = torch.stack([target[1] - xy[..., 0], xy[..., 1]], -1)
-        return clip, xy
-
-
-def _below(random: Generator, bound: int) -> int:
-    return int(torch.randint(bound, (), generator=random))
