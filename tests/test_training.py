@@ -246,7 +246,7 @@ def test_killed_command_goes_on_to_the_same_curve(tmp_path: Path) -> None:
 
 def test_two_processes_train_together(tmp_path: Path) -> None:
     command = tiny_command(tmp_path, "pair", "training.max_steps=3", "training.validate_every=3")
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
         [sys.executable, *launcher, *command],
         capture_output=True,
