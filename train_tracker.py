@@ -46,6 +46,7 @@ def main() -> int:
             instantiate(config.backbone),
             instantiate(config.head),
             instantiate(config.inference),
+            None if config.polish is None else instantiate(config.polish),
             tuple(config.fine_size),
         ),
         template,

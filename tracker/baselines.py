@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tracker.flow import lucas_kanade
 from tracker.queries import Queries
 from tracker.registry import Progress
 from tracker.tracks import Tracks
@@ -80,24 +81,12 @@ class LucasKanadeTracker:
             gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
             active = np.flatnonzero(starts * step < t * step)
             if previous is not None and active.size:
-                moved, error = self._step(previous, gray, xy[active, t - step])
+                moved, missed = lucas_kanade(
+                    previous, gray, xy[active, t - step], window=self.window, levels=self.levels
+                )
+                error = missed * 256 / max(gray.shape)
                 xy[active, t] = moved
                 sure = np.clip(1 - error / self.max_round_trip, 0, 1)
                 confidence[active, t] = np.minimum(sure, confidence[active, t - step])
             previous = gray
             yield t
-
-    def _step(
-        self, previous: np.ndarray, gray: np.ndarray, xy: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return positions `(N, 2)` one frame on, and round-trip errors `(N,)` in 256ths."""
-        import cv2
-
-        # OpenCV counts from pixel centres, we from the frame's corner.
-        start = np.ascontiguousarray(xy - 0.5, np.float32)[:, None]
-        options = {"winSize": (self.window, self.window), "maxLevel": self.levels}
-        there, found, _ = cv2.calcOpticalFlowPyrLK(previous, gray, start, None, **options)
-        back, found_back, _ = cv2.calcOpticalFlowPyrLK(gray, previous, there, None, **options)
-        error = np.linalg.norm((back - start)[:, 0], axis=-1) * 256 / max(gray.shape)
-        lost = (found[:, 0] == 0) | (found_back[:, 0] == 0)
-        return there[:, 0] + 0.5, np.where(lost, np.inf, error)

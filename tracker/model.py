@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tracker.files import prepare_output_dir
 from tracker.head import HeadConfig, TrackingHead
 from tracker.head.tracking_head import FrameFeatures
 from tracker.inference import Follower, InferenceConfig, follow_blocks
+from tracker.polish import PolishConfig, Polisher, polish_tracks
 from tracker.queries import Queries
 from tracker.registry import Progress
 from tracker.template import PositionalTemplate
@@ -47,12 +48,14 @@ class TrackerConfig:
 
     Attributes:
         backbone, head, inference: their settings.
+        polish: how optical flow on full frames polishes the head's positions; None: not at all.
         fine_size: `(height, width)` of the frames that the RGB stem sees, multiples of 16.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
+    polish: PolishConfig | None = field(default_factory=PolishConfig)
     fine_size: tuple[int, int] = (256, 256)
 
     def __post_init__(self) -> None:
@@ -71,10 +74,12 @@ class TrackerConfig:
             UserError: unknown or missing settings.
         """
         try:
+            polish = content["polish"]
             return cls(
                 BackboneConfig(**content["backbone"]),
                 HeadConfig(**content["head"]),
                 InferenceConfig(**content["inference"]),
+                None if polish is None else PolishConfig(**polish),
                 tuple(content["fine_size"]),
             )
         except (KeyError, TypeError) as error:
@@ -178,7 +183,8 @@ class PointTracker(
         fine = self._fine_queries(queries, video.size)
         on_block = progress or (lambda done, total: None)
         result = follow_blocks(self.head, fine, len(video), features_of, config, on_block)
-        return self._tracks(result.xy, result.confidence, queries, video.size, video.fps)
+        tracks = self._tracks(result.xy, result.confidence, queries, video.size, video.fps)
+        return polish_tracks(video, tracks, self.config.polish) if self.config.polish else tracks
 
     def stream(self, queries: Queries, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
         """Follow queries through frames as they come, causally and in constant memory.
@@ -252,6 +258,8 @@ class TrackStream:
         fine = tracker._fine_queries(queries, size)
         self._follower = Follower(tracker.head, fine, tracker.config.inference)
         self._before: np.ndarray | None = None
+        polish = tracker.config.polish
+        self._polisher = Polisher(queries.txy, size, polish) if polish else None
         self.num_frames = 0
 
     @torch.inference_mode()
@@ -274,16 +282,13 @@ class TrackStream:
         parts = [self._push_block(frames[i : i + block]) for i in range(0, len(frames), block)]
         xy = torch.cat([part.xy for part in parts], 1)
         confidence = torch.cat([part.confidence for part in parts], 1)
-        shift = np.float32([self.num_frames - len(frames), 0, 0])
+        start = self.num_frames - len(frames)
         tracks = self._tracker._tracks(xy, confidence, self._queries, self._size, self._fps)
-        return Tracks(
-            tracks.xy,
-            tracks.visible,
-            tracks.queries - shift,
-            tracks.size,
-            tracks.fps,
-            tracks.confidence,
-        )
+        if self._polisher:
+            for t, frame in enumerate(frames):
+                tracks.xy[:, t] = self._polisher.push(frame, start + t, tracks.xy[:, t])
+        queries = tracks.queries - np.float32([start, 0, 0])
+        return replace(tracks, queries=queries)
 
     def _push_block(self, frames: np.ndarray):
         window = self._tracker.config.backbone.window
