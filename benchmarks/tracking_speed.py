@@ -79,14 +79,19 @@ def measure(
 
     parts = {"backbone": timed(backbone, device, repeats)}
     parts["features"] = timed(features, device, repeats) - parts["backbone"]
-    parts["all"] = timed(lambda: tracker.track(video, queries), device, repeats)
-    refine = tracker.head.config.iterations
     complete = tracker.config
-    tracker.config = replace(complete, inference=replace(complete.inference, iterations=0))
-    without = timed(lambda: tracker.track(video, queries), device, repeats)
-    tracker.config = complete
-    parts["coarse"] = without - parts["backbone"] - parts["features"]
-    parts[f"refinement x{refine}"] = parts["all"] - without
+
+    def track(config: TrackerConfig) -> float:
+        tracker.config = config
+        return timed(lambda: tracker.track(video, queries), device, repeats)
+
+    head_alone = replace(complete, polish=None)
+    coarse_alone = replace(head_alone, inference=replace(complete.inference, iterations=0))
+    seconds = [track(config) for config in (coarse_alone, head_alone, complete)]
+    parts["coarse"] = seconds[0] - parts["backbone"] - parts["features"]
+    parts["refinement"] = seconds[1] - seconds[0]
+    parts["polish"] = seconds[2] - seconds[1]
+    parts["all"] = seconds[2]
     return parts
 
 
