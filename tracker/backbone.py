@@ -364,7 +364,12 @@ def load_model(source: str) -> VJEPA2Model:
 
 def _check_folder(path: str, source: str) -> None:
     folder = Path(path)
-    looks_like_path = source == "mini" or folder.is_absolute() or path.startswith(".")
+    if source == "mini" and not (folder / "config.json").is_file():
+        raise UserError(
+            "backbone 'mini' is not in this version: its trained weights do not ship yet; use "
+            f"{RANDOM_MINI} (the same architecture, random weights), a folder or a hub id"
+        )
+    looks_like_path = folder.is_absolute() or path.startswith(".")
     if looks_like_path and not (folder / "config.json").is_file():
         raise UserError(
             f"backbone {source!r}: no {folder / 'config.json'}; name a folder that holds "

@@ -286,9 +286,7 @@ class TrackStream:
         tracks = self._tracker._tracks(xy, confidence, self._queries, self._size, self._fps)
         if self._polisher:
             for t, frame in enumerate(frames):
-                tracks.xy[:, t] = self._polisher.push(
-                    frame, start + t, tracks.xy[:, t], tracks.visible[:, t]
-                )
+                tracks.xy[:, t] = self._polisher.push(frame, start + t, tracks.xy[:, t])
         queries = tracks.queries - np.float32([start, 0, 0])
         return replace(tracks, queries=queries)
 

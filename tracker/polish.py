@@ -56,32 +56,27 @@ class Polisher:
         self._tiles = np.zeros((len(queries), TILE, TILE), np.uint8)
         self._corner = np.zeros((len(queries), 2), np.int64)
         self._started = np.zeros(len(queries), bool)
-        self._shown = np.zeros(len(queries), bool)
         self._image: np.ndarray | None = None
         self._xy = self._query.copy()
 
-    def push(self, frame: np.ndarray, t: int, xy: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    def push(self, frame: np.ndarray, t: int, xy: np.ndarray) -> np.ndarray:
         """Return polished positions `(N, 2)` of the head's `xy` in frame `t`.
 
-        Frames must come in the order of their direction. Points whose query has not come yet, and
-        those that the head calls hidden, keep the head's position; flow from a frame in which a
-        point was hidden would follow what hid it.
+        Frames must come in the order of their direction. Points whose query has not come yet keep
+        the head's position.
         """
         image = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         polished = np.asarray(xy, np.float32).copy()
-        shown = self._started & visible
-        followed = np.flatnonzero(shown & self._shown)
+        followed = np.flatnonzero(self._started)
         if followed.size:
             polished[followed] = self._follow(image, polished[followed], followed)
-        aligned = np.flatnonzero(shown)
-        if aligned.size:
-            polished[aligned] = self._align(image, polished[aligned], aligned)
+            polished[followed] = self._align(image, polished[followed], followed)
         fresh = np.flatnonzero(self._frame == t)
         if fresh.size:
             polished[fresh] = self._query[fresh]
             self._tiles[fresh], self._corner[fresh] = cut_tiles(image, self._query[fresh])
             self._started[fresh] = True
-        self._image, self._xy, self._shown = image, polished, shown | (self._frame == t)
+        self._image, self._xy = image, polished
         return polished
 
     def _follow(self, image: np.ndarray, head: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -168,13 +163,13 @@ def polish_tracks(video: Video, tracks: Tracks, config: PolishConfig) -> Tracks:
     frame = tracks.queries[:, 0].astype(int)
     forward = Polisher(tracks.queries, video.size, config)
     for t, picture in enumerate(video.frames(int(frame.min())), start=int(frame.min())):
-        polished = forward.push(picture, t, tracks.xy[:, t], tracks.visible[:, t])
+        polished = forward.push(picture, t, tracks.xy[:, t])
         later = frame <= t
         xy[later, t] = polished[later]
     last = int(frame.max())
     backward = Polisher(tracks.queries, video.size, config)
     for t, picture in zip(range(last, -1, -1), video.reversed_frames(last), strict=True):
-        polished = backward.push(picture, t, tracks.xy[:, t], tracks.visible[:, t])
+        polished = backward.push(picture, t, tracks.xy[:, t])
         earlier = frame > t
         xy[earlier, t] = polished[earlier]
     return replace(tracks, xy=xy)

@@ -1,0 +1,45 @@
+"""The tracker that ships: loads offline, and is not worse than when it was made."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracker.backbone import ASSETS
+from tracker.evaluation import EvaluationSettings, score_sample, track_sample
+from tracker.hydra_entry import compose, instantiate
+from tracker.metrics import mean_metrics
+from tracker.model import PointTracker
+from tracker.registry import make_tracker
+
+SCENES = 3
+FLOOR = 0.47
+"""Average Jaccard on the first scenes of `procedural_128`; 0.509 when the weights were made."""
+
+
+@pytest.fixture(scope="module")
+def samples() -> list:
+    config = compose("evaluate", ["benchmark=procedural_128", f"benchmark.scenes={SCENES}"], None)
+    return [load() for _, load in instantiate(config.benchmark)]
+
+
+def average_jaccard(name: str, samples: list) -> float:
+    tracker, settings = make_tracker(name), EvaluationSettings()
+    scores = [score_sample(track_sample(tracker, s, settings)[0], s, "first") for s in samples]
+    return mean_metrics(scores)["average_jaccard"]
+
+
+def test_accuracy_stays_above_its_floor(samples: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    score = average_jaccard("vjepa", samples)
+    assert score > FLOOR
+    assert score > 1.5 * average_jaccard("static", samples)
+
+
+def test_files_are_small() -> None:
+    sizes = [path.stat().st_size for path in ASSETS.rglob("*") if path.is_file()]
+    assert max(sizes) <= 16 * 2**20
+    assert sum(sizes) <= 30 * 2**20
+
+
+def test_mini_is_the_default() -> None:
+    assert make_tracker("vjepa").config == PointTracker.from_pretrained("mini").config
