@@ -11,11 +11,16 @@ template, `<out>.png` shows how it converged.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracker.errors import UserError, exit_on_user_error
 from tracker.files import atomic_path, prepare_output_dir
+
+if TYPE_CHECKING:
+    from tracker.template import TemplateFitter
 
 SAVE_EVERY = 100
 
@@ -27,7 +32,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
-    parser.add_argument("--backbone", default="mini", help="mini, a hub id or a folder")
+    parser.add_argument(
+        "--backbone", default="mini-random", help="mini-random, a hub id or a folder"
+    )
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 6, 8], metavar="I")
     parser.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
     parser.add_argument("--window", type=int, default=16, metavar="T")
@@ -46,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
     from tqdm import tqdm
 
     from tracker.backbone import BackboneConfig, FrozenBackbone
@@ -64,17 +71,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     source = open_clips(args)
     fitter = TemplateFitter(backbone)
     progress_file = out.with_suffix(".progress.safetensors")
-    if progress_file.exists():
-        fitter.load_state_dict(load_file(progress_file))
-    history = []
+    clips_from = [args.videos, args.tapvid, args.textures, args.seed]
+    work = json.dumps([backbone.identity(), backbone.fingerprint(), *clips_from])
+    history = load_progress(progress_file, work, fitter) if progress_file.exists() else []
     bar = tqdm(range(fitter.clips, args.clips), initial=fitter.clips, total=args.clips, unit="clip")
     for index in bar:
         fitter.update(source.clip(index)[None].to(torch.device(args.device)))
         if fitter.clips >= 2 and (fitter.clips & (fitter.clips - 1)) == 0:
             history.append((fitter.clips, fitter.finish().report))
         if fitter.clips % SAVE_EVERY == 0:
+            kept = json.dumps([(clips, vars(report)) for clips, report in history])
             with atomic_path(progress_file) as partial:
-                save_file(fitter.state_dict(), partial)
+                save_file(fitter.state_dict(), partial, {"work": work, "history": kept})
     template = fitter.finish()
     template.save(out)
     history.append((fitter.clips, template.report))
@@ -92,6 +100,32 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{layer:5d}  {cosine:17.4f}  {share:29.1%}")
     for path, reason in getattr(source, "skipped", {}).items():
         print(f"skipped {path}: {reason}")
+
+
+def load_progress(path: Path, work: str, fitter: TemplateFitter) -> list:
+    """Take up saved progress; return the history of its convergence.
+
+    Raises:
+        UserError: it is damaged, or of another backbone, seed or source of clips.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    from tracker.template import TemplateReport
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            history = [(n, TemplateReport(**r)) for n, r in json.loads(metadata["history"])]
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it to start over") from error
+    if metadata["work"] != work:
+        raise UserError(
+            f"{path} is the progress of another backbone, seed or source of clips; delete it to "
+            "start over, or choose another --out"
+        )
+    fitter.load_state_dict(state)
+    return history
 
 
 def open_clips(args: argparse.Namespace):

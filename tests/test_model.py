@@ -211,3 +211,33 @@ class TestInput:
         tracker = tiny_tracker(Path("nowhere"), head=replace(TINY_HEAD, use_vjepa=False))
         assert tracker.backbone is None
         assert tracker.track(tiny_video(9), Queries([[0, 20, 20]])).num_frames == 9
+
+    def test_a_push_of_no_frames(self) -> None:
+        with pytest.raises(UserError, match="pushed no frames"):
+            tiny_tracker().stream(Queries([[0, 20, 20]]), SIZE).push(tiny_video(4).read()[:0])
+
+    def test_out_of_memory_while_describing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tracker = tiny_tracker()
+
+        def no_memory(*args: object) -> None:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+        monkeypatch.setattr(tracker.head, "describe", no_memory)
+        with pytest.raises(UserError, match=r"lower inference\.block, backbone\.window"):
+            tracker.track(tiny_video(4), Queries([[0, 20, 20]]))
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '{"backbone": null}', '{"backbone": {}}'])
+def test_a_config_of_another_shape(content: str, tmp_path: Path) -> None:
+    tiny_tracker(save_tiny_backbone(tmp_path / "backbone")).save_pretrained(tmp_path / "t")
+    (tmp_path / "t" / "config.json").write_text(content)
+    with pytest.raises(UserError, match="config"):
+        PointTracker.from_pretrained(tmp_path / "t")
+
+
+def test_saving_without_a_template_leaves_none_behind(tmp_path: Path) -> None:
+    source = save_tiny_backbone(tmp_path / "backbone")
+    raw = tiny_tracker(source)
+    PointTracker(raw.config, fitted_template()).save_pretrained(tmp_path / "t")
+    raw.save_pretrained(tmp_path / "t")
+    assert PointTracker.from_pretrained(tmp_path / "t").template is None

@@ -126,3 +126,9 @@ def test_not_a_template(tmp_path: Path) -> None:
     path.write_bytes(b"nonsense")
     with pytest.raises(UserError, match="not a template file"):
         PositionalTemplate.load(path)
+
+
+def test_template_fitted_in_half_precision_belongs_to_the_same_weights() -> None:
+    rounded = TemplateFitter(tiny_backbone(dtype="bfloat16"))
+    rounded.update(torch.rand(3, 8, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    rounded.finish().check(tiny_backbone())

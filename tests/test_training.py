@@ -290,3 +290,41 @@ def test_wrong_settings_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_run_may_go_on_with_other_limits_and_rates(tmp_path: Path) -> None:
+    settings = {"training": {"seed": 1, "learning_rate": 1e-3, "max_steps": 5}}
+    RunFolder(tmp_path, settings).save_checkpoint({"step": 1})
+    RunFolder(tmp_path, {"training": {"seed": 1, "learning_rate": 1e-4, "max_steps": 9}})
+    with pytest.raises(UserError, match=r"training\.seed=1, not 2"):
+        RunFolder(tmp_path, {"training": {"seed": 2}})
+
+
+def test_best_weights_survive_a_kill_between_renames(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, {})
+    run.save_best(lambda folder: folder.mkdir())
+    run.best.rename(tmp_path / ".best.old")
+    assert RunFolder(tmp_path, {}).best.is_dir()
+
+
+def test_seeds_share_no_clips(tmp_path: Path) -> None:
+    clips = [set(make_loop(tmp_path / str(s), seed=s).steps.numbers(7)) for s in (0, 1)]
+    assert not clips[0] & clips[1]
+
+
+def test_bad_data_in_a_worker_is_one_line(tmp_path: Path) -> None:
+    class Bad:
+        def batch(self, numbers: list[int]) -> None:
+            raise UserError(f"clip {numbers[0]} is damaged")
+
+    with pytest.raises(UserError) as error:
+        make_loop(tmp_path, Bad(), workers=1).train()
+    assert str(error.value) == "clip 0 is damaged"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_steps": 0}, {"validate_every": 0}, {"precision": "half"}, {"workers": -1}]
+)
+def test_settings_that_cannot_be(changes: dict) -> None:
+    with pytest.raises(UserError, match="must be"):
+        TrainingConfig(**changes)

@@ -65,7 +65,7 @@ class BackboneConfig:
         dtype: `auto` is float32 on CPU and bfloat16 on CUDA.
     """
 
-    source: str = "mini"
+    source: str = RANDOM_MINI
     layers: tuple[int, ...] = (2, 4, 6, 8)
     input_size: tuple[int, int] = (256, 256)
     window: int = 16
@@ -112,6 +112,7 @@ class FrozenBackbone:
     def __init__(self, config: BackboneConfig, model: VJEPA2Model | None = None) -> None:
         self.config = config
         self._model = None if model is None else _freeze(model)
+        self._fingerprint: str | None = None
         self._rope: dict[tuple, tuple[Tensor, Tensor]] = {}
         self.architecture = load_config(config.source) if model is None else model.config
         depth, patch = self.architecture.num_hidden_layers, self.architecture.patch_size
@@ -153,17 +154,13 @@ class FrozenBackbone:
         return self._model
 
     def fingerprint(self) -> str:
-        """Hash of the architecture and weights, the same in whatever precision they are stored."""
-        encoder = self.model.encoder
-        digest = hashlib.sha256()
-        for tensor in (
-            encoder.embeddings.patch_embeddings.proj.weight,
-            encoder.layer[0].attention.query.weight,
-            encoder.layer[-1].mlp.fc2.weight,
-            encoder.layernorm.weight,
-        ):
-            digest.update(tensor.detach().cpu().half().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        """Hash of the encoder's weights, the same in whatever precision they are stored."""
+        if self._fingerprint is None:
+            digest = hashlib.sha256()
+            for name, tensor in sorted(self.model.encoder.state_dict().items()):
+                digest.update(name.encode() + tensor.cpu().half().numpy().tobytes())
+            self._fingerprint = digest.hexdigest()[:16]
+        return self._fingerprint
 
     def identity(self) -> dict[str, object]:
         """What features depend on, apart from the weights: a template must agree with it."""
@@ -236,6 +233,7 @@ class FrozenBackbone:
         dtype = self._dtype(frames.device)
         weight = encoder.embeddings.patch_embeddings.proj.weight
         if weight.device != frames.device or weight.dtype != dtype:
+            self.fingerprint()  # of the weights as they were loaded, before they are rounded
             self.model.to(device=frames.device, dtype=dtype)
         hidden = encoder.embeddings(frames.to(dtype))
         grid = (

@@ -14,6 +14,33 @@ import torch
 from tracker.errors import UserError
 from tracker.files import atomic_path, prepare_output_dir
 
+MAY_CHANGE = {
+    f"training.{name}"
+    for name in (
+        "max_steps",
+        "max_minutes",
+        "learning_rate",
+        "workers",
+        "validate_every",
+        "checkpoint_every",
+        "picture_every",
+    )
+}
+"""Settings with which a run may go on although it began with others."""
+
+
+def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted names.
+
+    >>> flatten({"training": {"seed": 1}, "template": "none"})
+    {'training.seed': 1, 'template': 'none'}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
 
 class RunFolder:
     """Where one run keeps what it makes.
@@ -33,7 +60,10 @@ class RunFolder:
         self.path = prepare_output_dir(path)
         self._settings = json.loads(json.dumps(settings))
         known = self.path / "settings.json"
-        if self.checkpoint.exists():
+        old = self.path / ".best.old"
+        if old.exists() and not self.best.exists():
+            old.rename(self.best)  # killed between two renames
+        if self.checkpoint.exists() and known.exists():
             if resume == "never":
                 raise UserError(
                     f"{self.path} already holds a run; use resume=auto or another run_dir"
@@ -43,11 +73,12 @@ class RunFolder:
             partial.write_text(json.dumps(self._settings, indent=1) + "\n")
 
     def _compare(self, earlier: dict[str, Any]) -> None:
-        for key in sorted(self._settings.keys() | earlier.keys()):
-            if self._settings.get(key) != earlier.get(key):
+        ours, theirs = flatten(self._settings), flatten(earlier)
+        for key in sorted((ours.keys() | theirs.keys()) - MAY_CHANGE):
+            if ours.get(key) != theirs.get(key):
                 raise UserError(
-                    f"{self.path} holds a run with {key}={earlier.get(key)}, not "
-                    f"{self._settings.get(key)}; use another run_dir, or delete it to start over"
+                    f"{self.path} holds a run with {key}={theirs.get(key)}, not "
+                    f"{ours.get(key)}; use another run_dir, or delete it to start over"
                 )
 
     @property
@@ -88,8 +119,12 @@ class RunFolder:
         fresh = self.path / ".best.new"
         shutil.rmtree(fresh, ignore_errors=True)
         save(fresh)
-        shutil.rmtree(self.best, ignore_errors=True)
+        old = self.path / ".best.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if self.best.exists():
+            self.best.rename(old)
         fresh.rename(self.best)
+        shutil.rmtree(old, ignore_errors=True)
 
     def save_bad_batch(self, step: int, seeds: list[int], values: dict[str, float]) -> Path:
         """Write what is needed to make a batch again."""

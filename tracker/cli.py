@@ -101,9 +101,9 @@ def _add_track(commands: argparse._SubParsersAction) -> None:
     )
     points.add_argument(
         "--backbone",
-        default="mini",
+        default="mini-random",
         metavar="NAME",
-        help="whose features --query-frames auto reads: mini, a hub id or a folder; "
+        help="whose features --query-frames auto reads: mini-random, a hub id or a folder; "
         "default: %(default)s",
     )
     frames = track.add_argument_group("which frames")

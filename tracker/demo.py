@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -52,7 +51,3 @@ def describe_accuracy(metrics: dict[str, float]) -> str:
         f"{100 * metrics['average_pts_within_thresh']:.1f}, occlusion accuracy "
         f"{100 * metrics['occlusion_accuracy']:.1f}"
     )
-
-
-def default_output() -> Path:
-    return Path("outputs") / "demo"

@@ -212,12 +212,16 @@ def evaluate(
         missing = [t for t in trackers if not report.has(t, name)]
         try:
             sample = load() if missing else None
+            scores = {}
             for tracker in missing:
                 tracks, seconds = track_sample(trackers[tracker], sample, settings)
-                scores = score_sample(tracks, sample, settings.query_mode)
+                scores[tracker] = score_sample(tracks, sample, settings.query_mode)
+                scores[tracker]["seconds"] = seconds
                 if settings.keep_tracks:
                     save_tracks(tracks, folder, tracker, name)
-                report.add(tracker, name, {**scores, "seconds": seconds})
+            # Only together: means are compared, so they must be of the same videos.
+            for tracker in missing:
+                report.add(tracker, name, scores[tracker])
         except Exception as error:  # one broken video must not lose the others
             kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
             report.fail(name, f"{kind}{error}")

@@ -35,7 +35,7 @@ def compose(name: str, overrides: Sequence[str], help_text: str | None) -> DictC
         with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             config = hydra.compose(name, overrides=wanted)
             OmegaConf.resolve(config)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{reason} (see python {Path(sys.argv[0]).name} --help)") from error
     if len(wanted) < len(overrides):

@@ -82,7 +82,7 @@ class TrackerConfig:
                 None if polish is None else PolishConfig(**polish),
                 tuple(content["fine_size"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"the tracker's config does not fit this version ({error})") from error
 
 
@@ -143,6 +143,15 @@ class PointTracker(
         Args:
             before: earlier frames that the backbone may attend to as well.
         """
+        try:
+            return self._describe(frames, before)
+        except torch.cuda.OutOfMemoryError as error:
+            raise UserError(
+                f"the GPU ran out of memory with {len(frames)} frames at a time; lower "
+                "inference.block, backbone.window or fine_size, or run on the CPU"
+            ) from error
+
+    def _describe(self, frames: np.ndarray, before: np.ndarray | None) -> FrameFeatures:
         skipped = 0 if before is None else len(before)
         seen = frames if before is None else np.concatenate([before, frames])
         video = torch.from_numpy(seen).to(self.device).permute(0, 3, 1, 2)[None].float() / 255
@@ -228,6 +237,8 @@ class PointTracker(
         (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n")
         if self.template is not None:
             self.template.save(folder / TEMPLATE)
+        else:
+            (folder / TEMPLATE).unlink(missing_ok=True)
         state = {k: v.detach().half().contiguous().cpu() for k, v in self.head.state_dict().items()}
         save_file(state, folder / WEIGHTS)
 
@@ -273,6 +284,8 @@ class TrackStream:
             UserError: frames of another size or type.
         """
         width, height = self._size
+        if len(frames) == 0:
+            raise UserError("pushed no frames; push at least one")
         if frames.ndim != 4 or frames.shape[1:] != (height, width, 3) or frames.dtype != np.uint8:
             raise UserError(
                 f"pushed frames have shape {frames.shape} and type {frames.dtype}; this stream "
@@ -309,7 +322,7 @@ def _find(name: str, hub: dict[str, Any]) -> Path:
     if Path(name).is_dir():
         return Path(name)
     shipped = ", ".join(p.parent.name for p in ASSETS.glob(f"*/{CONFIG}")) or "none"
-    if "/" not in name:
+    if name.count("/") != 1 or Path(name).parent.is_dir():
         raise UserError(f"no tracker {name!r}: neither shipped ({shipped}) nor a folder here")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -342,7 +355,9 @@ def load_folder(folder: Path) -> PointTracker:
         raise UserError(
             f"{folder / CONFIG} is not JSON ({error}); save the tracker again"
         ) from error
-    if content.get("backbone", {}).get("source") == BACKBONE:
+    if not isinstance(content, dict) or not isinstance(content.get("backbone"), dict):
+        raise UserError(f"{folder / CONFIG} is not a tracker's config; save the tracker again")
+    if content["backbone"].get("source") == BACKBONE:
         content["backbone"]["source"] = str((folder / BACKBONE).resolve())
     config = TrackerConfig.from_dict(content)
     template = folder / TEMPLATE

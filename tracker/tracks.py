@@ -80,7 +80,7 @@ class Tracks:
             and np.array_equal(self.xy, other.xy, equal_nan=True)
             and np.array_equal(self.visible, other.visible)
             and np.array_equal(self.confidence, other.confidence, equal_nan=True)
-            and np.array_equal(self.queries, other.queries)
+            and np.array_equal(self.queries, other.queries, equal_nan=True)
         )
 
     def points(self, index: slice | np.ndarray | list[int]) -> Tracks:

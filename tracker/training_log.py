@@ -19,7 +19,7 @@ SHOWN = {
 
 
 class TrainingLog:
-    """Writes only in the main process; rows after `step` are of a killed session and are cut.
+    """Writes only in the main process; rows after `step`, of a killed run, are cut.
 
     Args:
         run: the run's folder.

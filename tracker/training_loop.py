@@ -33,7 +33,7 @@ class TrainingConfig:
 
     Attributes:
         max_steps: optimiser steps in all.
-        max_minutes: wall-clock limit over all sessions of the run; None for none. The learning
+        max_minutes: wall-clock limit over all starts of the run; None for none. The learning
             rate follows whichever of the two limits is nearer.
         batch_size: clips a step and process.
         learning_rate: at its peak.
@@ -61,6 +61,15 @@ class TrainingConfig:
     validate_every: int = 500
     checkpoint_every: int = 100
     picture_every: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "batch_size", "validate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"training.{name}={getattr(self, name)} must be 1 or more")
+        if self.precision not in ("no", "bf16", "fp16"):
+            raise UserError(f"training.precision={self.precision} must be no, bf16 or fp16")
+        if self.workers < 0 or self.picture_every < 1:
+            raise UserError("training.workers must be 0 or more, picture_every 1 or more")
 
 
 class Task(Protocol):
@@ -114,11 +123,15 @@ class _Steps(Dataset[Any]):
 
     def numbers(self, step: int) -> list[int]:
         size = self._config.batch_size
-        first = self._config.seed + (step * self._world + self._rank) * size
+        # Seeds far apart, or two of them would share nearly all clips.
+        first = self._config.seed * 1_000_003 + (step * self._world + self._rank) * size
         return list(range(first, first + size))
 
     def __getitem__(self, step: int) -> Any:
-        return self._source.batch(self.numbers(step))
+        try:
+            return self._source.batch(self.numbers(step))
+        except UserError as error:
+            return error  # raised in the main process, or a worker would wrap it in a traceback
 
     def stream(self, first_step: int) -> Iterator[Any]:
         """Yield batches from `first_step` on, made ahead of time."""
@@ -131,7 +144,10 @@ class _Steps(Dataset[Any]):
             prefetch_factor=4 if workers else None,
             worker_init_fn=_use_one_thread,
         )
-        return iter(loader)
+        for batch in loader:
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
 
 
 def _use_one_thread(worker: int) -> None:

@@ -72,6 +72,26 @@ def test_goes_on_from_saved_progress(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert torch.equal(again.mean, whole.mean)
 
 
+def test_progress_of_other_work_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from data_prep import fit_template
+
+    monkeypatch.setattr(fit_template, "SAVE_EVERY", 2)
+    monkeypatch.setattr(fit_template, "plot_convergence", interrupt)
+    with pytest.raises(SystemExit):
+        main(options(tmp_path, 2))
+    for extra in (["--seed", "1"], ["--frame-mode", "offset"]):
+        with pytest.raises(SystemExit) as stop:
+            main(options(tmp_path, 4, *extra))
+        assert stop.value.code == 2
+        assert "progress of another" in capsys.readouterr().err
+    (tmp_path / "t.progress.safetensors").write_bytes(b"garbage")
+    with pytest.raises(SystemExit):
+        main(options(tmp_path, 4))
+    assert "is damaged" in capsys.readouterr().err
+
+
 def interrupt(*args: object) -> None:
     raise KeyboardInterrupt
 

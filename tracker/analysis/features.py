@@ -41,7 +41,7 @@ class Settings:
         device: where the backbone runs.
     """
 
-    backbone: str = "mini"
+    backbone: str = "mini-random"
     layers: tuple[int, ...] | None = None
     size: tuple[int, int] | None = None
     window: int | None = None

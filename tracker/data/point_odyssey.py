@@ -47,6 +47,6 @@ def read_point_odyssey(folder: Path) -> AnnotatedFolder:
         with np.load(path, allow_pickle=False) as data:
             xy = data["trajs_2d"].astype(np.float32)
             visible = data["visibs"].astype(bool) & data["valids"].astype(bool)
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a PointOdyssey annotation ({error})") from error
     return AnnotatedFolder(folder / "rgbs", np.swapaxes(xy, 0, 1), visible.T)

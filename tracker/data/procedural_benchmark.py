@@ -37,9 +37,10 @@ class ProceduralBenchmark:
         textures: str | None = None,
     ) -> None:
         self.name = name
-        self.path = f"seeds {first_seed}..{first_seed + scenes - 1}, textures {textures}"
         self._seeds = range(first_seed, first_seed + scenes)
         self._config = config or SceneConfig()
+        # What results depend on, for an interrupted evaluation to know its own.
+        self.path = f"{self._seeds}, textures {textures}, {self._config}"
         self._textures = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
 
     def __iter__(self) -> Iterator[tuple[str, Callable[[], Sample]]]:

@@ -14,6 +14,9 @@ from tracker.data.random_crop import below, draw_crop
 from tracker.errors import UserError
 from tracker.video import load_video
 
+TRIES = 10
+"""Clips that are drawn before a folder of videos counts as unusable."""
+
 
 @dataclass(frozen=True)
 class AnnotatedFolder:
@@ -64,10 +67,19 @@ class FolderTracks:
         """Return video `(B, T, 3, H, W)`, xy `(B, N, T, 2)` and visible `(B, N, T)`.
 
         Raises:
-            UserError: a video is too short, damaged, or has no visible point.
+            UserError: ten clips in a row were too short, damaged, or without a visible point.
         """
-        cut = [self._cut(Generator().manual_seed(number)) for number in numbers]
+        cut = [self._cut_some(Generator().manual_seed(number)) for number in numbers]
         return tuple(torch.stack(parts) for parts in zip(*cut, strict=True))  # type: ignore[return-value]
+
+    def _cut_some(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut a clip; where one cannot be used, another is drawn."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._cut(random)
+            except UserError:
+                continue
+        return self._cut(random)
 
     def _cut(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
         folder = self._folders[below(random, len(self._folders))]

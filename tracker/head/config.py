@@ -43,5 +43,10 @@ class HeadConfig:
     def __post_init__(self) -> None:
         if not (self.use_vjepa or self.use_rgb):
             raise UserError("head.use_vjepa and head.use_rgb are both false; leave one on")
+        for name in ("content_channels", "stem_channels", "correlation_channels", "width", "depth"):
+            if getattr(self, name) < 1:
+                raise UserError(f"head.{name}={getattr(self, name)} must be 1 or more")
+        if self.heads < 1 or min(self.iterations, self.query_radius, self.target_radius) < 0:
+            raise UserError("head.heads must be 1 or more, iterations and radii 0 or more")
         if self.width % self.heads:
             raise UserError(f"head.width {self.width} is not a multiple of head.heads {self.heads}")
