@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,17 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from tracker.backbone import ASSETS, BackboneConfig, FrozenBackbone, resize
+from tracker.backbone import ASSETS, FrozenBackbone, resize
 from tracker.errors import UserError
 from tracker.files import prepare_output_dir
-from tracker.head import HeadConfig, TrackingHead
+from tracker.head import TrackingHead
 from tracker.head.tracking_head import FrameFeatures
-from tracker.inference import Follower, InferenceConfig, follow_blocks
-from tracker.polish import PolishConfig, Polisher, polish_tracks
+from tracker.inference import Follower, follow_blocks
+from tracker.polish import Polisher, polish_tracks
 from tracker.queries import Queries
 from tracker.registry import Progress
 from tracker.template import PositionalTemplate
+from tracker.tracker_config import TrackerConfig
 from tracker.tracks import Tracks
 from tracker.video import Video
 
@@ -40,50 +41,6 @@ TEMPLATE = "template.safetensors"
 BACKBONE = "backbone"
 SHOWN_FROM = 0.5
 """A point is shown where it is visible and certain with at least this probability."""
-
-
-@dataclass(frozen=True)
-class TrackerConfig:
-    """Everything that a tracker is made of, apart from weights.
-
-    Attributes:
-        backbone, head, inference: their settings.
-        polish: how optical flow on full frames polishes the head's positions; None: not at all.
-        fine_size: `(height, width)` of the frames that the RGB stem sees, multiples of 16.
-    """
-
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
-    inference: InferenceConfig = field(default_factory=InferenceConfig)
-    polish: PolishConfig | None = field(default_factory=PolishConfig)
-    fine_size: tuple[int, int] = (256, 256)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fine_size", tuple(self.fine_size))
-        if any(side % 16 or side < 32 for side in self.fine_size):
-            raise UserError(f"fine_size {list(self.fine_size)}: use multiples of 16 from 32 up")
-
-    def to_dict(self) -> dict[str, Any]:
-        return json.loads(json.dumps(asdict(self)))
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> TrackerConfig:
-        """Read what `to_dict` gave.
-
-        Raises:
-            UserError: unknown or missing settings.
-        """
-        try:
-            polish = content["polish"]
-            return cls(
-                BackboneConfig(**content["backbone"]),
-                HeadConfig(**content["head"]),
-                InferenceConfig(**content["inference"]),
-                None if polish is None else PolishConfig(**polish),
-                tuple(content["fine_size"]),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"the tracker's config does not fit this version ({error})") from error
 
 
 class PointTracker(

@@ -1,0 +1,57 @@
+"""What a tracker is made of, as it is kept in config.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tracker.backbone import BackboneConfig
+from tracker.errors import UserError
+from tracker.head import HeadConfig
+from tracker.inference import InferenceConfig
+from tracker.polish import PolishConfig
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """Everything that a tracker is made of, apart from weights.
+
+    Attributes:
+        backbone, head, inference: their settings.
+        polish: how optical flow on full frames polishes the head's positions; None: not at all.
+        fine_size: `(height, width)` of the frames that the RGB stem sees, multiples of 16.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+    polish: PolishConfig | None = field(default_factory=PolishConfig)
+    fine_size: tuple[int, int] = (256, 256)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fine_size", tuple(self.fine_size))
+        if any(side % 16 or side < 32 for side in self.fine_size):
+            raise UserError(f"fine_size {list(self.fine_size)}: use multiples of 16 from 32 up")
+
+    def to_dict(self) -> dict[str, Any]:
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> TrackerConfig:
+        """Read what `to_dict` gave.
+
+        Raises:
+            UserError: unknown or missing settings.
+        """
+        try:
+            polish = content["polish"]
+            return cls(
+                BackboneConfig(**content["backbone"]),
+                HeadConfig(**content["head"]),
+                InferenceConfig(**content["inference"]),
+                None if polish is None else PolishConfig(**polish),
+                tuple(content["fine_size"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"the tracker's config does not fit this version ({error})") from error
