@@ -275,6 +275,7 @@ class TrainingLoop:
                     "seconds": self.seconds,
                     "best": self.best,
                     "rng": torch.get_rng_state(),
+                    "scaler": self.accelerator.scaler and self.accelerator.scaler.state_dict(),
                 }
             )
         self.accelerator.wait_for_everyone()
@@ -288,6 +289,8 @@ class TrainingLoop:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         torch.set_rng_state(state["rng"].cpu())
+        if self.accelerator.scaler:  # fp16 alone scales its loss
+            self.accelerator.scaler.load_state_dict(state["scaler"])
 
 
 class averaged_weights:  # noqa: N801 - a context manager
