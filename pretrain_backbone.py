@@ -17,22 +17,13 @@ import sys
 from omegaconf import DictConfig, OmegaConf
 
 from tracker.errors import exit_on_user_error
-from tracker.hydra_entry import compose, instantiate
+from tracker.hydra_entry import compose, instantiate, open_run
 
 
 @exit_on_user_error
 def main() -> int:
     config = compose("pretrain_backbone", sys.argv[1:], __doc__)
-    import torch
-
-    from tracker.checkpoints import RunFolder
-
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    settings = OmegaConf.to_container(config)
-    for free in ("run_dir", "resume", "threads"):
-        del settings[free]
-    loop, clips = build(config, RunFolder(config.run_dir, settings, config.resume))
+    loop, clips = build(config, open_run(config))
     if loop.is_main:
         encoder = sum(p.numel() for p in loop.task.model.target.parameters())
         print(f"encoder of {encoder / 1e6:.2f} M parameters; run in {loop.run.path}")

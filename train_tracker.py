@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import sys
 
-from omegaconf import OmegaConf
-
 from tracker.errors import exit_on_user_error
-from tracker.hydra_entry import compose, instantiate
+from tracker.hydra_entry import compose, instantiate, open_run
 
 
 @exit_on_user_error
@@ -24,19 +22,13 @@ def main() -> int:
     import torch
     from accelerate import Accelerator
 
-    from tracker.checkpoints import RunFolder
     from tracker.data.training import TrackedBatches
     from tracker.model import PointTracker, TrackerConfig
     from tracker.template import PositionalTemplate
     from tracker.training import TrackingTask, start_from
     from tracker.training_loop import TrainingLoop
 
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    settings = OmegaConf.to_container(config)
-    for free in ("run_dir", "resume", "threads"):
-        del settings[free]
-    run = RunFolder(config.run_dir, settings, config.resume)
+    run = open_run(config)
     training = instantiate(config.training)
     torch.manual_seed(training.seed)
     accelerator = Accelerator(mixed_precision=training.precision)

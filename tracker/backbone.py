@@ -233,7 +233,8 @@ class FrozenBackbone:
         dtype = self._dtype(frames.device)
         weight = encoder.embeddings.patch_embeddings.proj.weight
         if weight.device != frames.device or weight.dtype != dtype:
-            self.fingerprint()  # of the weights as they were loaded, before they are rounded
+            if weight.dtype != dtype:
+                self.fingerprint()  # of the weights as they were loaded, before they are rounded
             self.model.to(device=frames.device, dtype=dtype)
         hidden = encoder.embeddings(frames.to(dtype))
         grid = (

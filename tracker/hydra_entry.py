@@ -9,11 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from tracker.errors import UserError
+
+if TYPE_CHECKING:
+    from tracker.checkpoints import RunFolder
 
 CONFIG_DIR = Path(__file__).resolve().parent.parent / "configs"
 
@@ -45,6 +48,24 @@ def compose(name: str, overrides: Sequence[str], help_text: str | None) -> DictC
         print(f"\nSettings (override any with key=value):\n{OmegaConf.to_yaml(config)}")
         sys.exit(0)
     return config
+
+
+def open_run(config: DictConfig) -> RunFolder:
+    """Set torch's threads and open the folder of a training run that `config` describes.
+
+    Raises:
+        UserError: the folder holds a run with other settings, or cannot be written.
+    """
+    import torch
+
+    from tracker.checkpoints import RunFolder
+
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    settings = OmegaConf.to_container(config)
+    for free in ("run_dir", "resume", "threads"):
+        del settings[free]
+    return RunFolder(config.run_dir, settings, config.resume)
 
 
 def instantiate(config: DictConfig, **extra: Any) -> Any:

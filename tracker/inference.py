@@ -88,26 +88,18 @@ class Follower:
         self.xy = queries[:, 1:]
         self._features: FrameFeatures | None = None
         self._known: FollowedFrames | None = None
-        self._descriptors: QueryDescriptors | None = None
+        self.descriptors: QueryDescriptors | None = None
         self._has_descriptor = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
         self._chunk = config.point_chunk or (32 if queries.is_cpu else 512)
 
     def adopt(self, descriptors: QueryDescriptors) -> None:
         """Take over all queries' descriptors from a follower that has seen their frames."""
-        self._descriptors = descriptors
+        self.descriptors = descriptors
         self._has_descriptor[:] = True
-
-    @property
-    def descriptors(self) -> QueryDescriptors:
-        return self._descriptors
-
-    def enter(self, features: FrameFeatures, known: FollowedFrames) -> None:
-        """Stand beside a block whose tracks are known, so that it serves as context."""
-        self._remember(features, known)
 
     def look_back(self, features: FrameFeatures) -> None:
         """Take frames before the first block as context, in which no track is known yet."""
-        self._remember(features, self._blank(features.num_frames))
+        self.enter(features, self._blank(features.num_frames))
 
     @torch.inference_mode()
     def push(self, features: FrameFeatures, start: int) -> FollowedFrames:
@@ -139,7 +131,7 @@ class Follower:
             self._follow(joined, rows, time_to_query, mask, everything)
         new = slice(0, length) if self.backward else slice(offset, None)
         result = FollowedFrames(everything.xy[:, new], everything.judged[:, new])
-        self._remember(joined, everything)
+        self.enter(joined, everything)
         return result
 
     def _follow(
@@ -154,7 +146,7 @@ class Follower:
         try:
             output = self.head.follow(
                 features,
-                self._descriptors.points(rows),
+                self.descriptors.points(rows),
                 time_to_query[rows][None],
                 (mask[rows][None], everything.xy[rows][None], everything.judged[rows][None]),
                 self.config.iterations,
@@ -180,15 +172,15 @@ class Follower:
         if not len(rows):
             return
         new = self.head.take_queries(features, self.xy[rows][None], self.frame[rows][None] - start)
-        if self._descriptors is None:
+        if self.descriptors is None:
             count = len(self.frame)
-            self._descriptors = QueryDescriptors(
+            self.descriptors = QueryDescriptors(
                 [v.new_zeros((1, count, *v.shape[2:])) for v in new.vectors],
                 [p.new_zeros((1, count, *p.shape[2:])) for p in new.patches],
                 self.xy[None],
             )
         for target, value in zip(
-            self._descriptors.vectors + self._descriptors.patches,
+            self.descriptors.vectors + self.descriptors.patches,
             new.vectors + new.patches,
             strict=True,
         ):
@@ -201,8 +193,8 @@ class Follower:
         judged[..., 1] = 10.0
         return FollowedFrames(xy, judged)
 
-    def _remember(self, features: FrameFeatures, known: FollowedFrames) -> None:
-        """Keep the frames nearest to the next block as its context."""
+    def enter(self, features: FrameFeatures, known: FollowedFrames) -> None:
+        """Stand beside frames whose tracks are known; those nearest to the next block are kept."""
         count = min(self.config.context, features.num_frames)
         if count == 0:
             self._features = self._known = None

@@ -216,7 +216,8 @@ class PointTracker(
 class TrackStream:
     """Tracks of frames that arrive a few at a time; made by `PointTracker.stream`.
 
-    Holds the backbone's last window of frames and the head's context, nothing else.
+    Holds the backbone's last window of frames, the head's context, and for polishing the last frame
+    and a tile of each query; nothing that grows with the video.
     """
 
     def __init__(
