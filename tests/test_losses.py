@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
+import torch.nn.functional as F
 
 from tracker.head import HeadOutput
-from tracker.losses import LossConfig, coarse_loss, tracking_loss
+from tracker.head.correlation import Level
+from tracker.losses import LossConfig, coarse_loss, matching_loss, tracking_loss
 
 SIZE = (256, 256)
 CONFIG = LossConfig()
@@ -96,3 +99,33 @@ def test_coarse_target_at_the_border_and_on_a_tiny_grid() -> None:
         for place in [(0.0, 0.0), (256.0, 256.0), (256.0, 0.0)]:
             loss = coarse_loss(torch.zeros(1, 1, 1, *shape), torch.tensor([[[place]]]), seen, SIZE)
             assert math.isclose(loss, math.log(shape[0] * shape[1]), abs_tol=1e-5)
+
+
+def test_matching_loss_is_small_only_where_features_tell_places_apart() -> None:
+    torch.manual_seed(0)
+    xy = torch.randint(8, (1, 6, 3, 2)) * 4.0 + 2  # centres of cells
+    xy[:, :, 1:] = xy[:, :, :1]
+    frame = torch.zeros(1, 6, dtype=torch.long)
+    seen = torch.ones(1, 6, 3, dtype=torch.bool)
+    seen[:, :, 0] = False
+    distinct = F.normalize(torch.randn(1, 1, 64, 8, 8), dim=2).expand(1, 3, -1, -1, -1)
+    alike = F.normalize(torch.ones(1, 3, 64, 8, 8), dim=2)
+
+    def loss(features: torch.Tensor) -> float:
+        return float(matching_loss([Level.of(features, (32, 32))], frame, xy, seen, (32, 32), 20.0))
+
+    assert loss(alike) == pytest.approx(math.log(64), rel=1e-4)
+    assert loss(distinct) < 0.01
+
+
+def test_matching_loss_ignores_frames_that_are_not_seen() -> None:
+    torch.manual_seed(0)
+    features = F.normalize(torch.randn(1, 3, 16, 8, 8), dim=2)
+    levels = [Level.of(features, (32, 32))]
+    xy = torch.rand(1, 4, 3, 2) * 32
+    frame = torch.zeros(1, 4, dtype=torch.long)
+    seen = torch.tensor([False, True, False]).expand(1, 4, 3)
+    moved = xy.clone()
+    moved[:, :, 2] += 5
+    first, second = (matching_loss(levels, frame, p, seen, (32, 32), 20.0) for p in (xy, moved))
+    assert torch.equal(first, second)

@@ -156,6 +156,20 @@ def test_query_frames_are_visible_and_reproducible() -> None:
         choose_query_frames(torch.zeros(1, 1, 3, dtype=torch.bool), torch.Generator())
 
 
+def test_flow_of_a_batch_leads_from_the_queries_and_is_withheld_from_some_points() -> None:
+    source = ProceduralTracks(frames=6, size=(64, 64), points=200)
+    always = TrackedBatches(source, without_flow=0.0).batch([0, 1])
+    some = TrackedBatches(source, without_flow=0.5).batch([0, 1])
+    index = always.query_frame[..., None]
+    at_query = always.flow.sure.gather(2, index)
+    assert (at_query == 1).all()
+    error = (always.flow.xy - always.xy).norm(dim=-1)
+    followed = (always.flow.sure > 0) & always.visible
+    assert error[followed].median() < 0.5
+    without = (some.flow.sure == 0).all(-1).float().mean()
+    assert 0.4 < without < 0.6
+
+
 def test_a_folder_refuses_other_settings_and_second_runs(tmp_path: Path) -> None:
     RunFolder(tmp_path, {"seed": 1}).save_checkpoint({"step": 1})
     with pytest.raises(UserError, match=r"run with seed=1, not 2"):

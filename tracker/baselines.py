@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tracker.flow import lucas_kanade
+from tracker.flow import FlowConfig, step_flow
 from tracker.queries import Queries
 from tracker.registry import Progress
 from tracker.tracks import Tracks
@@ -35,16 +35,11 @@ class LucasKanadeTracker:
     the worst round trip so far left over.
 
     Args:
-        window: side of the matched patch, in pixels.
-        levels: pyramid levels above the full resolution.
-        max_round_trip: forward-backward error that counts as lost, in 256ths of the frame's
-            longer side, so that it means the same at every resolution; 10 pixels at 480p.
+        config: how points are followed, and when they count as lost.
     """
 
-    def __init__(self, window: int = 21, levels: int = 3, max_round_trip: float = 3.0) -> None:
-        self.window = window
-        self.levels = levels
-        self.max_round_trip = max_round_trip
+    def __init__(self, config: FlowConfig | None = None) -> None:
+        self.config = config or FlowConfig()
 
     def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
         queries.check(video.size, len(video))
@@ -81,12 +76,8 @@ class LucasKanadeTracker:
             gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
             active = np.flatnonzero(starts * step < t * step)
             if previous is not None and active.size:
-                moved, missed = lucas_kanade(
-                    previous, gray, xy[active, t - step], window=self.window, levels=self.levels
+                xy[active, t], confidence[active, t] = step_flow(
+                    previous, gray, xy[active, t - step], confidence[active, t - step], self.config
                 )
-                error = missed * 256 / max(gray.shape)
-                xy[active, t] = moved
-                sure = np.clip(1 - error / self.max_round_trip, 0, 1)
-                confidence[active, t] = np.minimum(sure, confidence[active, t - step])
             previous = gray
             yield t

@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tracker.errors import UserError
+from tracker.flow import FlowConfig, FlowProposals, chain_flow
 from tracker.head.tracking_head import (
     FrameFeatures,
     HeadOutput,
@@ -25,6 +27,8 @@ from tracker.head.tracking_head import (
 )
 
 SMALLEST_CHUNK = 8
+SURE_ENOUGH = 0.5
+"""Flow starts again in a new block from points that are visible and certain with more than this."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Follower:
         self.xy = queries[:, 1:]
         self._features: FrameFeatures | None = None
         self._known: FollowedFrames | None = None
+        self._flow: FlowProposals | None = None
         self.descriptors: QueryDescriptors | None = None
         self._has_descriptor = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
         self._chunk = config.point_chunk or (32 if queries.is_cpu else 512)
@@ -126,19 +131,61 @@ class Follower:
             everything.xy[:, old], everything.judged[:, old] = self._known.xy, self._known.judged
             # A point that just came in has no past: there the coarse match must look for it.
             mask[:, old] = had_descriptor[:, None]
+        flow = self._propose(joined, start, length, had_descriptor)
         active = self._has_descriptor.nonzero()[:, 0]
         for rows in active.split(self._chunk):
-            self._follow(joined, rows, time_to_query, mask, everything)
+            self._follow(joined, rows, time_to_query, flow, mask, everything)
         new = slice(0, length) if self.backward else slice(offset, None)
         result = FollowedFrames(everything.xy[:, new], everything.judged[:, new])
-        self.enter(joined, everything)
+        self.enter(joined, everything, flow)
         return result
+
+    def _propose(
+        self, joined: FrameFeatures, start: int, length: int, known: Tensor
+    ) -> FlowProposals | None:
+        """Follow optical flow through a block, from queries in it and from tracks beside it."""
+        if joined.gray is None or not self.head.config.use_flow:
+            return None
+        beside = joined.num_frames - length
+        xy = self.xy[:, None].repeat(1, joined.num_frames, 1)
+        sure = torch.zeros_like(xy[..., 0])
+        old = slice(length, None) if self.backward else slice(0, beside)
+        if self._flow is not None:
+            xy[:, old], sure[:, old] = self._flow.xy[0], self._flow.sure[0]
+        # The block, and one frame beside it.
+        near = min(beside, 1)
+        block = slice(0, length + near) if self.backward else slice(beside - near, None)
+        first = start if self.backward else start - near
+        inside = (self.frame >= start) & (self.frame < start + length) & ~known
+        edge = length - 1 + near if self.backward else 0
+        frame = torch.where(inside, self.frame - first, edge)
+        begin, trust = self.xy.clone(), inside.to(sure)
+        if self._known is not None:
+            nearest = 0 if self.backward else -1
+            begin[known] = self._known.xy[known, nearest]
+            trust[known] = self._known.confidence[known, nearest]
+        trust = torch.where(trust > SURE_ENOUGH, trust, 0)
+        size = joined.gray.shape[2], joined.gray.shape[1]
+        scale = np.float32([size[0] / joined.size[0], size[1] / joined.size[1]])
+        places, certain = chain_flow(
+            joined.gray[block],
+            frame.cpu().numpy(),
+            begin.float().cpu().numpy() * scale,
+            trust.float().cpu().numpy(),
+            FlowConfig(),
+        )
+        new = slice(0, length) if self.backward else slice(near, None)
+        part = slice(0, length) if self.backward else slice(beside, None)
+        xy[:, part] = torch.from_numpy(places[:, new] / scale).to(xy)
+        sure[:, part] = torch.from_numpy(certain[:, new]).to(sure)
+        return FlowProposals(xy[None], sure[None])
 
     def _follow(
         self,
         features: FrameFeatures,
         rows: Tensor,
         time_to_query: Tensor,
+        flow: FlowProposals | None,
         mask: Tensor,
         everything: FollowedFrames,
     ) -> None:
@@ -148,6 +195,7 @@ class Follower:
                 features,
                 self.descriptors.points(rows),
                 time_to_query[rows][None],
+                flow.points(rows) if flow else None,
                 (mask[rows][None], everything.xy[rows][None], everything.judged[rows][None]),
                 self.config.iterations,
             )
@@ -160,7 +208,7 @@ class Follower:
                     "inference.block or fine_size, or run on the CPU"
                 ) from error
             for part in rows.split(self._chunk):
-                self._follow(features, part, time_to_query, mask, everything)
+                self._follow(features, part, time_to_query, flow, mask, everything)
             return
         everything.xy[rows] = output.xy[-1][0]
         everything.judged[rows] = output.judged[-1][0]
@@ -193,16 +241,21 @@ class Follower:
         judged[..., 1] = 10.0
         return FollowedFrames(xy, judged)
 
-    def enter(self, features: FrameFeatures, known: FollowedFrames) -> None:
+    def enter(
+        self, features: FrameFeatures, known: FollowedFrames, flow: FlowProposals | None = None
+    ) -> None:
         """Stand beside frames whose tracks are known; those nearest to the next block are kept."""
         count = min(self.config.context, features.num_frames)
         if count == 0:
-            self._features = self._known = None
+            self._features = self._known = self._flow = None
             return
         kept = slice(0, count) if self.backward else slice(features.num_frames - count, None)
         # Copies, or the views would keep all the frames that they were cut from.
         self._features = features.frames(kept).copy()
         self._known = FollowedFrames(known.xy[:, kept].clone(), known.judged[:, kept].clone())
+        self._flow = flow and FlowProposals(
+            flow.xy[:, :, kept].clone(), flow.sure[:, :, kept].clone()
+        )
 
 
 def follow_blocks(

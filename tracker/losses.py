@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tracker.head import HeadOutput
+from tracker.head.correlation import Level, sample_query_patches
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,10 @@ class LossConfig:
         decay: an iteration k of K counts `decay ** (K - k)`.
         huber_pixels: errors beyond this count linearly, in pixels of a 256-wide frame.
         certain_pixels: errors beyond this are to be called uncertain, in the same pixels.
-        position, visibility, certainty, coarse: weights.
+        position, visibility, certainty, coarse, matching: weights.
+        temperature: of the cosines in the matching loss.
+        followed: points of each clip that are tracked; the others, which cost little, only train
+            the features by the matching loss. None tracks them all.
     """
 
     decay: float = 0.8
@@ -29,6 +33,9 @@ class LossConfig:
     visibility: float = 1.0
     certainty: float = 0.5
     coarse: float = 0.5
+    matching: float = 0.1
+    temperature: float = 20.0
+    followed: int | None = None
 
 
 def tracking_loss(
@@ -102,6 +109,37 @@ def coarse_loss(logits: Tensor, xy: Tensor, seen: Tensor, size: tuple[int, int])
             chosen = log_likelihood.gather(-1, cell.long()[..., None])[..., 0]
             loss = loss - weight_x * weight_y * chosen
     return _mean(loss, seen)
+
+
+def matching_loss(
+    levels: list[Level],
+    query_frame: Tensor,
+    xy: Tensor,
+    seen: Tensor,
+    size: tuple[int, int],
+    temperature: float,
+) -> Tensor:
+    """Cross-entropy of each level's own match of the queries in whole frames, mean over levels.
+
+    Refinement teaches features only by way of small patches round places that are good already;
+    this teaches every level at every place, for a fraction of the work.
+
+    Args:
+        levels: features of unit length.
+        query_frame: `(B, N)`.
+        xy: `(B, N, T, 2)` true fine pixels.
+        seen: `(B, N, T) bool`, where to match.
+        size: `(W, H)` of the fine image.
+        temperature: that cosines are multiplied by.
+    """
+    index = query_frame[..., None, None].expand(-1, -1, 1, 2)
+    start = xy.gather(2, index)[:, :, 0]
+    losses = []
+    for level in levels:
+        query = sample_query_patches(level, start, query_frame, 0)[:, :, 0]
+        cosine = torch.einsum("bnc,bthwc->bnthw", F.normalize(query, dim=-1), level.table)
+        losses.append(coarse_loss(temperature * cosine, xy, seen, size))
+    return torch.stack(losses).mean()
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:

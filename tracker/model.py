@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -118,7 +119,11 @@ class PointTracker(
             slot = slot[skipped:]
             first = int(slot.min())
             residuals, slot = residuals[:, :, first:], slot - first
-        return self.head.describe(residuals, slot, fine)
+        features = self.head.describe(residuals, slot, fine)
+        if not self.config.head.use_flow:
+            return features
+        gray = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
+        return replace(features, gray=gray)
 
     @torch.inference_mode()
     def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:

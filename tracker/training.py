@@ -13,7 +13,9 @@ from tracker.data.benchmark import Benchmark, Sample
 from tracker.data.training import TrackedClips
 from tracker.errors import UserError
 from tracker.evaluation import EvaluationSettings, score_sample, track_sample
-from tracker.losses import LossConfig, tracking_loss
+from tracker.flow import FlowProposals
+from tracker.head.tracking_head import FrameFeatures
+from tracker.losses import LossConfig, matching_loss, tracking_loss
 from tracker.metrics import mean_metrics, sample_queries
 from tracker.model import WEIGHTS, PointTracker, load_head
 from tracker.tracks import Tracks
@@ -37,12 +39,38 @@ class HeadWithLoss(nn.Module):
         )
         xy = clips.xy * scale
         features = self.head.describe(residuals, slot, fine)
-        index = clips.query_frame[..., None, None].expand(-1, -1, 1, 2)
-        queries = self.head.take_queries(features, xy.gather(2, index)[:, :, 0], clips.query_frame)
         frames = torch.arange(xy.shape[2], device=xy.device)
         time_to_query = frames - clips.query_frame[..., None]
-        output = self.head.follow(features, queries, time_to_query)
-        return tracking_loss(output, xy, clips.visible, time_to_query != 0, size, self._loss)
+        elsewhere = time_to_query != 0
+        flow = FlowProposals(clips.flow.xy * scale, clips.flow.sure)
+        losses = self._track(features, clips, xy, flow, time_to_query, size)
+        losses["matching"] = matching_loss(
+            features.levels,
+            clips.query_frame,
+            xy,
+            clips.visible & elsewhere,
+            size,
+            self._loss.temperature,
+        )
+        losses["loss"] = losses["loss"] + self._loss.matching * losses["matching"]
+        return losses
+
+    def _track(
+        self,
+        features: FrameFeatures,
+        clips: TrackedClips,
+        xy: Tensor,
+        flow: FlowProposals,
+        time_to_query: Tensor,
+        size: tuple[int, int],
+    ) -> dict[str, Tensor]:
+        """Follow the first points of each clip and compare with their truth."""
+        few = slice(self._loss.followed)
+        xy, frame, time = xy[:, few], clips.query_frame[:, few], time_to_query[:, few]
+        index = frame[..., None, None].expand(-1, -1, 1, 2)
+        queries = self.head.take_queries(features, xy.gather(2, index)[:, :, 0], frame)
+        output = self.head.follow(features, queries, time, flow.points(few))
+        return tracking_loss(output, xy, clips.visible[:, few], time != 0, size, self._loss)
 
 
 class TrackingTask:

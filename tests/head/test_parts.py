@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tracker.head.coarse import CoarseMatch
 from tracker.head.correlation import Level
 from tracker.head.projection import ContentProjection, TemporalAdapter, relative_bias
-from tracker.head.refine import describe_state, state_features
+from tracker.head.refine import Candidates, describe_state, state_features
 from tracker.head.stem import RgbStem
 
 
@@ -91,3 +91,26 @@ def test_state_stays_bounded(scale: float) -> None:
     xy = torch.randn(1, 2, 5, 2) * scale
     state = describe_state(xy, torch.randn_like(xy) * scale, torch.zeros(1, 2, 5), (64, 64))
     assert state.abs().max() <= 4
+
+
+def test_a_step_goes_over_to_the_candidate_that_it_believes() -> None:
+    places = torch.tensor([[10.0, 10.0], [90.0, 40.0]]).view(1, 1, 1, 2, 2)
+    candidates = Candidates(places, torch.tensor([0.2, 0.9]).view(1, 1, 1, 2))
+    here = torch.tensor([50.0, 50.0]).view(1, 1, 1, 2)
+    stay = torch.full((1, 1, 1, 2), -50.0)
+    assert torch.allclose(candidates.attract(here, stay), here)
+    for k in range(2):
+        pull = stay.clone()
+        pull[..., k] = 50
+        assert torch.allclose(candidates.attract(here, pull)[0, 0, 0], places[0, 0, 0, k])
+
+
+def test_an_absent_candidate_neither_pulls_nor_is_described() -> None:
+    sure = torch.tensor([0.5, 0.0]).view(1, 1, 1, 2)
+    here = torch.zeros(1, 1, 1, 2)
+    near, far = (
+        Candidates(torch.tensor([[1.0, 2.0], [x, x]]).view(1, 1, 1, 2, 2), sure) for x in (3.0, 1e6)
+    )
+    assert torch.equal(near.describe(here), far.describe(here))
+    pull = torch.full((1, 1, 1, 2), 50.0)
+    assert torch.allclose(far.attract(here, pull)[0, 0, 0], torch.tensor([1.0, 2.0]))

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import cv2
+import numpy as np
 import torch
+from einops import rearrange
 from torch import Generator, Tensor
 
 from tracker.data.procedural import SceneConfig, render_scenes
 from tracker.data.textures import TextureBank
 from tracker.errors import UserError
+from tracker.flow import FlowConfig, FlowProposals, chain_flow
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,22 @@ class TrackedClips:
         xy: `(B, N, T, 2)` raster pixels.
         visible: `(B, N, T) bool`.
         query_frame: `(B, N) int64`, a frame in which each point is visible.
+        flow: where optical flow leads from the queries, in raster pixels.
     """
 
     video: Tensor
     xy: Tensor
     visible: Tensor
     query_frame: Tensor
+    flow: FlowProposals
 
     def to(self, device: torch.device) -> TrackedClips:
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        flow = FlowProposals(move(self.flow.xy), move(self.flow.sure))
         tensors = (self.video, self.xy, self.visible, self.query_frame)
-        return TrackedClips(*(t.to(device, non_blocking=True) for t in tensors))
+        return TrackedClips(*map(move, tensors), flow)
 
 
 class TrackSource(Protocol):
@@ -74,16 +84,48 @@ class ProceduralTracks:
 
 
 class TrackedBatches:
-    """Batches of a source, each point with a query frame chosen at random."""
+    """Batches of a source, each point with a query frame and its optical flow.
 
-    def __init__(self, source: TrackSource) -> None:
-        self._source = source
+    Args:
+        source: of clips.
+        without_flow: share of points that get none, so that the head learns to do without.
+    """
+
+    def __init__(self, source: TrackSource, without_flow: float = 0.25) -> None:
+        self._source, self._without_flow = source, without_flow
 
     def batch(self, numbers: list[int]) -> TrackedClips:
         """Return the clips of these numbers; the same numbers give the same batch."""
         video, xy, visible = self._source.clips(numbers)
         random = Generator().manual_seed(numbers[0])
-        return TrackedClips(video, xy, visible, choose_query_frames(visible, random))
+        query_frame = choose_query_frames(visible, random)
+        flow = flow_from_queries(video, xy, query_frame)
+        kept = torch.rand(query_frame.shape, generator=random) >= self._without_flow
+        sure = flow.sure * kept[..., None].to(flow.sure)
+        return TrackedClips(video, xy, visible, query_frame, FlowProposals(flow.xy, sure))
+
+
+def flow_from_queries(video: Tensor, xy: Tensor, query_frame: Tensor) -> FlowProposals:
+    """Follow each query by optical flow; shapes as in `TrackedClips`.
+
+    Clips are smaller than the videos on which flow will be followed, so its window is smaller too.
+    """
+    longer = max(video.shape[-2:])
+    config = FlowConfig(window=2 * round(longer / 28) + 1, levels=2)
+    frames = (rearrange(video, "b t c h w -> b t h w c") * 255).byte().cpu().numpy()
+    start = xy.gather(2, query_frame[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+    chains = [
+        chain_flow(
+            [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip],
+            when.cpu().numpy(),
+            where.float().cpu().numpy(),
+            np.ones(len(when), np.float32),
+            config,
+        )
+        for clip, when, where in zip(frames, query_frame, start, strict=True)
+    ]
+    places, sure = (torch.from_numpy(np.stack(x)).to(xy) for x in zip(*chains, strict=True))
+    return FlowProposals(places, sure)
 
 
 def choose_query_frames(visible: Tensor, random: Generator) -> Tensor:

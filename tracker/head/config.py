@@ -14,6 +14,7 @@ class HeadConfig:
     Attributes:
         use_vjepa: correlate V-JEPA features.
         use_rgb: correlate features of the RGB stem.
+        use_flow: start from optical flow where it holds, and let refinement go over to it.
         content_channels: width of the projected V-JEPA features.
         adapter_window: tubelet slots that the temporal adapter's attention reaches over; 0 leaves
             the adapter out.
@@ -28,6 +29,7 @@ class HeadConfig:
 
     use_vjepa: bool = True
     use_rgb: bool = True
+    use_flow: bool = True
     content_channels: int = 128
     adapter_window: int = 13
     stem_channels: int = 64

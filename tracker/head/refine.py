@@ -1,8 +1,13 @@
-"""One step of refinement: look round the current positions, think along time, move."""
+"""One step of refinement: look round the current positions, think along time, move.
+
+Beside small moves of its own, a step may go over to a *candidate*: the coarse match, which finds a
+point again wherever it is, or optical flow, which is precise as long as it holds.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +22,37 @@ STEP_PIXELS = 4.0
 """Fine pixels that one unit of the predicted update stands for."""
 
 FREQUENCIES = 6
+RELUCTANCE = 3.0
+"""How much likelier a step stays than goes over to a candidate, before training, as a logit."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Places that K other ways of matching propose.
+
+    Attributes:
+        xy: `(B, N, T, K, 2)` fine pixels.
+        sure: `(B, N, T, K)` in 0..1; 0 where there is no proposal.
+    """
+
+    xy: Tensor
+    sure: Tensor
+
+    def describe(self, xy: Tensor) -> Tensor:
+        """Describe the way from positions `(B, N, T, 2)`, as `(B, N, T, 5 * K)`."""
+        way = self.way_from(xy)
+        near, far = (way / 2).clamp(-2, 2), (way / 16).clamp(-2, 2)
+        return torch.cat([near, far, self.sure[..., None]], dim=-1).flatten(-2)
+
+    def way_from(self, xy: Tensor) -> Tensor:
+        """Return the way from positions `(B, N, T, 2)` to each, 0 where there is none."""
+        return (self.xy - xy[..., None, :]) * (self.sure > 0)[..., None]
+
+    def attract(self, xy: Tensor, logits: Tensor) -> Tensor:
+        """Move positions `(B, N, T, 2)` towards the candidates, by logits `(B, N, T, K)`."""
+        logits = (logits - RELUCTANCE).masked_fill(self.sure <= 0, float("-inf"))
+        share = torch.cat([torch.zeros_like(logits[..., :1]), logits], dim=-1).softmax(-1)[..., 1:]
+        return xy + (share[..., None] * self.way_from(xy)).sum(-2)
 
 
 class TemporalBlock(nn.Module):
@@ -50,9 +86,10 @@ class RefinementStep(nn.Module):
     Args:
         config: of the head.
         levels: how many levels are correlated.
+        candidates: how many places are proposed.
     """
 
-    def __init__(self, config: HeadConfig, levels: int) -> None:
+    def __init__(self, config: HeadConfig, levels: int, candidates: int) -> None:
         super().__init__()
         self.radius = config.target_radius
         cells = (2 * config.target_radius + 1) ** 2 * (2 * config.query_radius + 1) ** 2
@@ -61,12 +98,12 @@ class RefinementStep(nn.Module):
             nn.Sequential(nn.Linear(cells, channels), nn.GELU(), nn.Linear(channels, channels))
             for _ in range(levels)
         )
-        self.embed = nn.Linear(levels * channels + state_features(), width)
+        self.embed = nn.Linear(levels * channels + state_features() + 5 * candidates, width)
         self.blocks = nn.ModuleList(
             TemporalBlock(width, config.heads, config.reach) for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(width)
-        self.update = nn.Linear(width, 4)
+        self.update = nn.Linear(width, 4 + candidates)
         nn.init.normal_(self.update.weight, std=0.01)
         nn.init.zeros_(self.update.bias)
 
@@ -76,6 +113,7 @@ class RefinementStep(nn.Module):
         queries: list[Tensor],
         xy: Tensor,
         judged: Tensor,
+        candidates: Candidates,
         time_to_query: Tensor,
         size: tuple[int, int],
     ) -> tuple[Tensor, Tensor]:
@@ -85,6 +123,7 @@ class RefinementStep(nn.Module):
             levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
             xy: `(B, N, T, 2)` current positions in fine pixels.
             judged: `(B, N, T, 2)` current logits of visibility and of being uncertain.
+            candidates: places that may be gone over to.
             time_to_query: `(B, N, T)` frames since the query's frame.
             size: `(W, H)` of the fine image.
 
@@ -95,13 +134,15 @@ class RefinementStep(nn.Module):
             encode(local_correlation(level, query, xy, self.radius))
             for encode, level, query in zip(self.encoders, levels, queries, strict=True)
         ]
-        state = describe_state(xy, judged, time_to_query, size).to(encoded[0].dtype)
+        state = [describe_state(xy, judged, time_to_query, size), candidates.describe(xy)]
+        state = torch.cat(state, dim=-1).to(encoded[0].dtype)
         tokens = self.embed(torch.cat([*encoded, state], dim=-1))
         flat = tokens.flatten(0, 1)
         for block in self.blocks:
             flat = block(flat)
-        change = self.update(self.norm(flat)).view(*xy.shape[:3], 4).float()
-        return xy + STEP_PIXELS * change[..., :2], judged + change[..., 2:]
+        change = self.update(self.norm(flat)).unflatten(0, xy.shape[:2]).float()
+        move, verdict, pull = change.split([2, 2, change.shape[-1] - 4], dim=-1)
+        return candidates.attract(xy, pull) + STEP_PIXELS * move, judged + verdict
 
 
 def state_features() -> int:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tracker.flow import FlowProposals
 from tracker.head.coarse import CoarseMatch
 from tracker.head.config import HeadConfig
 from tracker.head.correlation import Level, sample_query_patches
 from tracker.head.projection import ContentProjection
-from tracker.head.refine import RefinementStep
+from tracker.head.refine import Candidates, RefinementStep
 from tracker.head.stem import STRIDES, RgbStem
 
 
@@ -29,11 +31,13 @@ class FrameFeatures:
         maps: for the coarse match, one for each branch, all of one grid.
         levels: for local correlation.
         size: `(W, H)` of the fine image.
+        gray: `(T, H, W) uint8` at the video's own size, for optical flow; None without.
     """
 
     maps: list[Level]
     levels: list[Level]
     size: tuple[int, int]
+    gray: np.ndarray | None = None
 
     @property
     def num_frames(self) -> int:
@@ -45,6 +49,7 @@ class FrameFeatures:
             [level.frames(index) for level in self.maps],
             [level.frames(index) for level in self.levels],
             self.size,
+            None if self.gray is None else self.gray[index],
         )
 
     def copy(self) -> FrameFeatures:
@@ -56,7 +61,8 @@ class FrameFeatures:
         """Concatenate along time."""
         maps = [Level.join(levels) for levels in zip(*(p.maps for p in parts), strict=True)]
         levels = [Level.join(levels) for levels in zip(*(p.levels for p in parts), strict=True)]
-        return FrameFeatures(maps, levels, parts[0].size)
+        gray = None if parts[0].gray is None else np.concatenate([p.gray for p in parts])
+        return FrameFeatures(maps, levels, parts[0].size, gray)
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ class TrackingHead(nn.Module):
             levels += len(STRIDES)
         self.coarse = CoarseMatch(config.use_vjepa + config.use_rgb)
         if config.iterations:
-            self.refine = RefinementStep(config, levels)
+            self.refine = RefinementStep(config, levels, candidates=1 + config.use_flow)
 
     def describe(
         self, residuals: Tensor | None, slot: Tensor | None, frames: Tensor
@@ -176,6 +182,7 @@ class TrackingHead(nn.Module):
         features: FrameFeatures,
         queries: QueryDescriptors,
         time_to_query: Tensor,
+        flow: FlowProposals | None = None,
         known: tuple[Tensor, Tensor, Tensor] | None = None,
         iterations: int | None = None,
     ) -> HeadOutput:
@@ -185,29 +192,41 @@ class TrackingHead(nn.Module):
             features: of T frames.
             queries: of N points.
             time_to_query: `(B, N, T)` frames since each query's own; there the point stays put.
+            flow: where it is at hand, refinement starts from it instead of the coarse match.
             known: where earlier results exist: mask `(B, N, T)`, positions and logits
                 `(B, N, T, 2)`; they take the place of the coarse match.
             iterations: refinement steps; the config's by default.
         """
         xy, judged, logits = self.coarse(queries.vectors, features.maps, features.size)
         xy, judged = xy.float(), judged.float()
+        candidates = [(xy.detach(), HeadOutput([xy], [judged.detach()], None).confidence)]
+        here = (time_to_query == 0)[..., None]
+        start = queries.xy[:, :, None].float()
+        begin = xy
+        if self.config.use_flow:
+            flow = flow or FlowProposals(xy.detach(), torch.zeros_like(xy[..., 0]))
+            candidates.append((flow.xy, flow.sure))
+            begin = torch.where(flow.sure[..., None] > 0, flow.xy, xy)
         if known is not None:
             mask, known_xy, known_judged = known
             xy = torch.where(mask[..., None], known_xy, xy)
+            begin = torch.where(mask[..., None], known_xy, begin)
             judged = torch.where(mask[..., None], known_judged, judged)
-        here = (time_to_query == 0)[..., None]
-        start = queries.xy[:, :, None].float()
         all_xy, all_judged = [torch.where(here, start, xy)], [judged]
+        xy = torch.where(here, start, begin)
+        proposed = Candidates(*(torch.stack(x, dim=3) for x in zip(*candidates, strict=True)))
         steps = self.config.iterations if iterations is None else iterations
         for _ in range(steps if self.config.iterations else 0):
             xy, judged = self.refine(
                 features.levels,
                 queries.patches,
-                all_xy[-1].detach(),
-                all_judged[-1].detach(),
+                xy.detach(),
+                judged.detach(),
+                proposed,
                 time_to_query,
                 features.size,
             )
-            all_xy.append(torch.where(here, start, xy))
+            xy = torch.where(here, start, xy)
+            all_xy.append(xy)
             all_judged.append(judged)
         return HeadOutput(all_xy, all_judged, logits)

@@ -1,0 +1,84 @@
+"""Flow is exact where a picture is only shifted, and stays lost once it is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracker.flow import FlowConfig, chain_flow, step_flow
+
+
+def blobs(size: tuple[int, int] = (96, 128), seed: int = 0) -> np.ndarray:
+    """A smooth random picture `(H, W) uint8`."""
+    noise = np.random.default_rng(seed).random(size).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 3)
+    return cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+
+
+def sliding(length: int, step: tuple[float, float]) -> list[np.ndarray]:
+    """A picture that moves by `step` pixels a frame."""
+    picture = blobs((160, 220))
+    size = (128, 96)
+    move = [np.float32([[1, 0, t * step[0] - 40], [0, 1, t * step[1] - 30]]) for t in range(length)]
+    return [cv2.warpAffine(picture, m, size, flags=cv2.INTER_LINEAR) for m in move]
+
+
+@settings(max_examples=10, deadline=None)
+@given(dx=st.floats(-2, 2), dy=st.floats(-2, 2), frame=st.integers(0, 5))
+def test_chain_follows_a_shift_both_ways(dx: float, dy: float, frame: int) -> None:
+    images = sliding(6, (dx, dy))
+    start = np.float32([[60, 50], [70.5, 44.25]])
+    xy, sure = chain_flow(images, np.full(2, frame), start, np.ones(2, np.float32), FlowConfig())
+    time = np.arange(6) - frame
+    truth = start[:, None] + time[None, :, None] * np.float32([dx, dy])
+    assert (sure > 0.8).all()
+    np.testing.assert_allclose(xy, truth, atol=0.3)
+
+
+def test_points_may_be_known_in_different_frames() -> None:
+    images = sliding(5, (1.5, -1.0))
+    frame, start = np.array([0, 4]), np.float32([[60, 50], [66, 46]])
+    together = chain_flow(images, frame, start, np.ones(2, np.float32), FlowConfig())
+    for n in range(2):
+        alone = chain_flow(images, frame[n : n + 1], start[n : n + 1], np.ones(1), FlowConfig())
+        np.testing.assert_array_equal(together[0][n], alone[0][0])
+        np.testing.assert_array_equal(together[1][n], alone[1][0])
+
+
+def test_lost_points_stay_lost() -> None:
+    images = sliding(6, (1, 0))
+    images[3] = blobs((96, 128), seed=9)
+    _, sure = chain_flow(images, np.zeros(1, int), np.float32([[60, 50]]), np.ones(1), FlowConfig())
+    assert (sure[0, :3] > 0.8).all()
+    assert (sure[0, 3:] == 0).all()
+
+
+def test_unsure_points_are_not_followed_and_trust_never_rises() -> None:
+    images = sliding(6, (1, 1))
+    sure = np.float32([0, 0.6, 1])
+    start = np.float32([[60, 50]] * 3)
+    _, trust = chain_flow(images, np.zeros(3, int), start, sure, FlowConfig())
+    assert (trust[0] == 0).all()
+    assert trust[1].max() == pytest.approx(0.6)
+    assert (np.diff(trust, axis=1) <= 0).all()
+
+
+def test_points_that_leave_the_frame_are_lost() -> None:
+    images = sliding(6, (6, 0))
+    xy, sure = chain_flow(
+        images, np.zeros(1, int), np.float32([[112, 50]]), np.ones(1), FlowConfig()
+    )
+    outside = xy[0, :, 0] >= 128
+    assert outside.any()
+    assert (sure[0, outside] == 0).all()
+
+
+def test_allowance_is_told_in_256ths_of_the_longer_side() -> None:
+    images = sliding(2, (1, 0))
+    start = np.float32([[60, 50]])
+    _, loose = step_flow(images[0], images[1], start, np.ones(1), FlowConfig(max_round_trip=3))
+    _, strict = step_flow(images[0], images[1], start, np.ones(1), FlowConfig(max_round_trip=0.3))
+    assert (1 - strict)[0] == pytest.approx(10 * (1 - loose)[0], rel=1e-3)
