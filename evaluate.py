@@ -2,6 +2,7 @@
 
     python evaluate.py benchmark.path=tapvid_davis.pkl query_mode=first trackers=[static,lk]
     python evaluate.py benchmark=procedural trackers=[lk] output_dir=outputs/procedural overlays=2
+    python evaluate.py benchmark=procedural trackers=[vjepa] +changes.inference.iterations=6
 
 Settings and their meaning are in configs/evaluate.yaml. Exit code 0: all videos scored; 1: some
 videos failed and are listed; 2: nothing could be done, with one line saying why.
@@ -29,12 +30,15 @@ def main() -> int:
     names = [str(name) for name in (config.trackers if listed else [config.trackers])]
     if not isinstance(config.overlays, int) or config.overlays < 0:
         raise UserError(f"overlays={config.overlays} must be a number of videos, 0 or more")
+    if not OmegaConf.is_dict(config.changes):
+        raise UserError(f"changes={config.changes} must be settings, as in +changes.polish=null")
     benchmark = instantiate(config.benchmark)
     settings = EvaluationSettings(
         query_mode=config.query_mode,
         input_size=config.input_size,
         limit=config.limit,
         keep_tracks=config.overlays > 0,
+        changes=OmegaConf.to_container(config.changes),
     )
     label = f"{benchmark.name} {settings.query_mode}"
     # The delay keeps the bar from hiding an error that comes at once.

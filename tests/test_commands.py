@@ -155,6 +155,7 @@ def test_evaluate_does_not_run_a_hostile_pickle(
         (["benchmark.path={file}", "limit=few"], ["limit=few"]),
         (["benchmark.path={file}", "overlays=all"], ["overlays=all"]),
         (["benchmark.path={file}", "output_dir=tiny.pkl/out"], ["output folder"]),
+        (["benchmark.path={file}", "changes=3"], ["changes=3"]),
     ],
 )
 def test_evaluate_refuses_in_one_line(

@@ -48,6 +48,21 @@ class TestSaving:
         expected = before.track(tiny_video(12), queries)
         assert loaded.track(tiny_video(12), queries) == expected
 
+    def test_settings_may_be_replaced_when_loading(self, saved: Path) -> None:
+        changes = {"inference": {"iterations": 1}, "polish": None, "fine_size": [96, 96]}
+        before, after = (PointTracker.from_pretrained(saved, c) for c in (None, changes))
+        assert after.config.inference == replace(before.config.inference, iterations=1)
+        assert (after.config.polish, after.config.fine_size) == (None, (96, 96))
+        assert after.config.head == before.config.head
+        assert make_tracker(f"vjepa@{saved}", changes).config == after.config
+
+    @pytest.mark.parametrize(
+        "changes", [{"head": {"width": 64}}, {"inference": {"nope": 1}}, {"fine_size": [7, 7]}]
+    )
+    def test_replaced_settings_must_fit(self, saved: Path, changes: dict) -> None:
+        with pytest.raises(UserError):
+            PointTracker.from_pretrained(saved, changes)
+
     def test_template_travels_along(self, tmp_path: Path) -> None:
         source = save_tiny_backbone(tmp_path / "backbone")
         tracker = tiny_tracker(source)

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,14 @@ class EvaluationSettings:
             first, as the published protocol does with 256. Scores are on 256x256 either way.
         limit: evaluate only this many videos.
         keep_tracks: also save every track, from which overlays are drawn.
+        changes: settings of learned trackers to replace; see `PointTracker.from_pretrained`.
     """
 
     query_mode: QueryMode = "first"
     input_size: int | str = "native"
     limit: int | None = None
     keep_tracks: bool = False
+    changes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.query_mode not in ("first", "strided"):
@@ -200,7 +202,7 @@ def evaluate(
     Raises:
         UserError: unknown tracker, no usable video, or the output folder cannot be written.
     """
-    trackers = {name: make_tracker(name) for name in tracker_names}
+    trackers = {name: make_tracker(name, settings.changes) for name in tracker_names}
     if not trackers:
         raise UserError("trackers=[] names no tracker; give at least one, such as trackers=[lk]")
     folder = prepare_output_dir(output_dir)

@@ -32,7 +32,7 @@ from tracker.polish import Polisher, polish_tracks
 from tracker.queries import Queries
 from tracker.registry import Progress
 from tracker.template import PositionalTemplate
-from tracker.tracker_config import TrackerConfig
+from tracker.tracker_config import TrackerConfig, replace_settings
 from tracker.tracks import Tracks
 from tracker.video import Video
 
@@ -205,17 +205,21 @@ class PointTracker(
         save_file(state, folder / WEIGHTS)
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, **hub: Any) -> PointTracker:
+    def from_pretrained(
+        cls, name_or_path: str | Path, changes: dict[str, Any] | None = None, **hub: Any
+    ) -> PointTracker:
         """Load a tracker: `mini`, a folder that `save_pretrained` wrote, or a hub id.
 
         Args:
             name_or_path: which one.
+            changes: settings of its `TrackerConfig` to replace, nested as there, such as
+                `{"fine_size": [384, 384], "inference": {"iterations": 6}, "polish": None}`.
             hub: `revision`, `cache_dir`, `token` and the like, for a hub id.
 
         Raises:
             UserError: it is not there, damaged, or its weights do not fit its config.
         """
-        return load_folder(_find(str(name_or_path), hub))
+        return load_folder(_find(str(name_or_path), hub), changes or {})
 
 
 class TrackStream:
@@ -300,8 +304,8 @@ def _find(name: str, hub: dict[str, Any]) -> Path:
         ) from error
 
 
-def load_folder(folder: Path) -> PointTracker:
-    """Load what `save_pretrained` wrote.
+def load_folder(folder: Path, changes: dict[str, Any]) -> PointTracker:
+    """Load what `save_pretrained` wrote, with some of its settings replaced.
 
     Raises:
         UserError: a file is missing or damaged, or the weights do not fit the config.
@@ -322,7 +326,7 @@ def load_folder(folder: Path) -> PointTracker:
         raise UserError(f"{folder / CONFIG} is not a tracker's config; save the tracker again")
     if content["backbone"].get("source") == BACKBONE:
         content["backbone"]["source"] = str((folder / BACKBONE).resolve())
-    config = TrackerConfig.from_dict(content)
+    config = TrackerConfig.from_dict(replace_settings(content, changes))
     template = folder / TEMPLATE
     tracker = PointTracker(config, PositionalTemplate.load(template) if template.exists() else None)
     try:
@@ -357,9 +361,9 @@ def load_head(tracker: PointTracker, state: dict[str, Tensor], weights: str, con
 class PretrainedTracker:
     """Registry entry: `vjepa` is the shipped tracker, `vjepa@NAME_OR_PATH` any other."""
 
-    def __new__(cls) -> PointTracker:
-        return PointTracker.from_pretrained("mini")
+    def __new__(cls, changes: dict[str, Any] | None = None) -> PointTracker:
+        return PointTracker.from_pretrained("mini", changes)
 
     @staticmethod
-    def from_argument(name: str) -> PointTracker:
-        return PointTracker.from_pretrained(name)
+    def from_argument(name: str, changes: dict[str, Any] | None = None) -> PointTracker:
+        return PointTracker.from_pretrained(name, changes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from tracker.errors import UserError
 from tracker.queries import Queries
@@ -44,8 +44,12 @@ def tracker_names() -> list[str]:
     return sorted(_FACTORIES)
 
 
-def make_tracker(name: str) -> Tracker:
+def make_tracker(name: str, changes: dict[str, Any] | None = None) -> Tracker:
     """Build a tracker from its name, or `name@argument`.
+
+    Args:
+        name: one of `tracker_names`.
+        changes: settings of a learned tracker to replace; the baselines have none.
 
     Raises:
         UserError: no tracker of that name, or it takes no argument.
@@ -55,8 +59,9 @@ def make_tracker(name: str) -> Tracker:
         raise UserError(f"no tracker is called {base!r}; choose from {', '.join(tracker_names())}")
     module, factory = _FACTORIES[base].split(":")
     build = getattr(import_module(module), factory)
+    settings = {"changes": changes} if changes and base == "vjepa" else {}
     if not argument:
-        return build()
+        return build(**settings)
     if not hasattr(build, "from_argument"):
         raise UserError(f"tracker {base!r} takes no argument, but {name!r} gives one")
-    return build.from_argument(argument)
+    return build.from_argument(argument, **settings)

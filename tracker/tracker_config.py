@@ -55,3 +55,17 @@ class TrackerConfig:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"the tracker's config does not fit this version ({error})") from error
+
+
+def replace_settings(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return `content` with some settings replaced, those inside groups one by one.
+
+    Example:
+        >>> replace_settings({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 5}})
+        {'a': {'b': 5, 'c': 2}, 'd': 3}
+    """
+    result = dict(content)
+    for key, value in changes.items():
+        inside = isinstance(value, dict) and isinstance(content.get(key), dict)
+        result[key] = replace_settings(content[key], value) if inside else value
+    return result
