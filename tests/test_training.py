@@ -158,8 +158,8 @@ def test_query_frames_are_visible_and_reproducible() -> None:
 
 def test_flow_of_a_batch_leads_from_the_queries_and_is_withheld_from_some_points() -> None:
     source = ProceduralTracks(frames=6, size=(64, 64), points=200)
-    always = TrackedBatches(source, without_flow=0.0).batch([0, 1])
-    some = TrackedBatches(source, without_flow=0.5).batch([0, 1])
+    always = TrackedBatches(source, 0.0, 0.0).batch([0, 1])
+    some = TrackedBatches(source, 0.5, 0.0).batch([0, 1])
     index = always.query_frame[..., None]
     at_query = always.flow.sure.gather(2, index)
     assert (at_query == 1).all()
@@ -168,6 +168,17 @@ def test_flow_of_a_batch_leads_from_the_queries_and_is_withheld_from_some_points
     assert error[followed].median() < 0.5
     without = (some.flow.sure == 0).all(-1).float().mean()
     assert 0.4 < without < 0.6
+
+
+def test_sliding_flow_leaves_its_query_alone_and_stays_inside() -> None:
+    source = ProceduralTracks(frames=6, size=(64, 64), points=200)
+    plain = TrackedBatches(source, 0.0, 0.0).batch([0])
+    slid = TrackedBatches(source, 0.0, 0.5).batch([0])
+    away = (slid.flow.xy - plain.flow.xy).norm(dim=-1)
+    assert (away.gather(2, plain.query_frame[..., None]) == 0).all()
+    assert 0.3 < (away.amax(-1) > 0).float().mean() <= 0.6
+    inside = ((slid.flow.xy >= 0) & (slid.flow.xy < 64)).all(-1)
+    assert (slid.flow.sure[~inside] == 0).all()
 
 
 def test_a_folder_refuses_other_settings_and_second_runs(tmp_path: Path) -> None:

@@ -1,11 +1,8 @@
-"""Photometric polish: sub-pixel precision from the video's own resolution.
+"""Photometric polish: sub-pixel precision from the query's own patch at the video's resolution.
 
-The head finds points again after any motion or occlusion, but works on a small frame. Optical flow
-on the full frame is precise, but once lost stays lost. So flow is followed from frame to frame,
-and taken wherever it passes its round-trip check and agrees with the head; elsewhere the head's
-position is kept, and flow starts again from there. Flow that was started again from a position
-slightly off stays off, so each position is then aligned with the query's own patch, where that
-still looks the same.
+The head sees a small frame, and optical flow drifts. Where a point still looks as it did when it
+was asked for, aligning the picture round it with the query's own patch takes both errors away;
+where it looks different, its position is left alone.
 """
 
 from __future__ import annotations
@@ -25,28 +22,26 @@ TILE = 64
 
 @dataclass(frozen=True)
 class PolishConfig:
-    """When flow is believed; lengths are 256ths of the frame's longer side.
+    """When an alignment is believed; lengths are 256ths of the frame's longer side.
 
     Attributes:
-        agreement: how far flow may lie from the head's position.
-        round_trip: how far flow from frame to frame may miss on its way back.
-        query_round_trip: the same for the alignment with the query's patch.
-        query_difference: mean difference in grey levels that the aligned patches may have.
+        reach: how far it may move a point.
+        round_trip: how far aligning back again may miss the start.
+        difference: mean difference in grey levels that the aligned patches may have.
     """
 
-    agreement: float = 6.0
-    round_trip: float = 3.0
-    query_round_trip: float = 1.0
-    query_difference: float = 12.0
+    reach: float = 6.0
+    round_trip: float = 1.0
+    difference: float = 12.0
 
 
 class Polisher:
-    """Polishes positions frame by frame, in one direction of time.
+    """Polishes positions frame by frame, in any order once a query's frame has been seen.
 
     Args:
         queries: `(N, 3)` as frame and pixels of the video.
         size: `(W, H)` of the video.
-        config: when flow is believed.
+        config: when an alignment is believed.
     """
 
     def __init__(self, queries: np.ndarray, size: tuple[int, int], config: PolishConfig) -> None:
@@ -55,39 +50,27 @@ class Polisher:
         self._config, self._unit = config, max(size) / 256
         self._tiles = np.zeros((len(queries), TILE, TILE), np.uint8)
         self._corner = np.zeros((len(queries), 2), np.int64)
-        self._started = np.zeros(len(queries), bool)
-        self._image: np.ndarray | None = None
-        self._xy = self._query.copy()
+        self._seen = np.zeros(len(queries), bool)
 
     def push(self, frame: np.ndarray, t: int, xy: np.ndarray) -> np.ndarray:
-        """Return polished positions `(N, 2)` of the head's `xy` in frame `t`.
+        """Return polished positions `(N, 2)` of `xy` in frame `t`.
 
-        Frames must come in the order of their direction. Points whose query has not come yet keep
-        the head's position.
+        Points whose query frame has not been pushed yet keep their position.
         """
         image = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         polished = np.asarray(xy, np.float32).copy()
-        followed = np.flatnonzero(self._started)
-        if followed.size:
-            polished[followed] = self._follow(image, polished[followed], followed)
-            polished[followed] = self._align(image, polished[followed], followed)
+        rows = np.flatnonzero(self._seen & (self._frame != t))
+        if rows.size:
+            polished[rows] = self._align(image, polished[rows], rows)
         fresh = np.flatnonzero(self._frame == t)
         if fresh.size:
             polished[fresh] = self._query[fresh]
             self._tiles[fresh], self._corner[fresh] = cut_tiles(image, self._query[fresh])
-            self._started[fresh] = True
-        self._image, self._xy = image, polished
+            self._seen[fresh] = True
         return polished
 
-    def _follow(self, image: np.ndarray, head: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Flow from the frame before, where it can be believed."""
-        moved, missed = lucas_kanade(self._image, image, self._xy[rows])
-        near = np.linalg.norm(moved - head, axis=1) < self._config.agreement * self._unit
-        good = near & (missed < self._config.round_trip * self._unit)
-        return np.where(good[:, None], moved, head)
-
     def _align(self, image: np.ndarray, xy: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Alignment with the query's own patch, where it can be believed.
+        """Align with the queries' patches, where that can be believed.
 
         All patches are laid out as the tiles of two images, so that one call aligns them all.
         """
@@ -99,11 +82,13 @@ class Polisher:
             mosaic(self._tiles[rows]), mosaic(tiles), start, guess, levels=1
         )
         shift = moved - guess
-        near = np.linalg.norm(shift, axis=1) < self._config.agreement * self._unit
-        good = near & (missed < self._config.query_round_trip * self._unit)
-        aligned = np.where(good[:, None], xy + shift, xy)
         alike = patch_difference(self._tiles[rows], start - grid, tiles, moved - grid)
-        return np.where((alike < self._config.query_difference)[:, None], aligned, xy)
+        good = (
+            (np.linalg.norm(shift, axis=1) < self._config.reach * self._unit)
+            & (missed < self._config.round_trip * self._unit)
+            & (alike < self._config.difference)
+        )
+        return np.where(good[:, None], xy + shift, xy)
 
 
 def cut_tiles(image: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,18 +143,15 @@ def patch_difference(
 
 
 def polish_tracks(video: Video, tracks: Tracks, config: PolishConfig) -> Tracks:
-    """Polish all tracks of a video, away from each query in both directions of time."""
+    """Polish all tracks of a video, after each query's frame and then before it."""
     xy = tracks.xy.copy()
     frame = tracks.queries[:, 0].astype(int)
-    forward = Polisher(tracks.queries, video.size, config)
-    for t, picture in enumerate(video.frames(int(frame.min())), start=int(frame.min())):
-        polished = forward.push(picture, t, tracks.xy[:, t])
+    first, last = int(frame.min()), int(frame.max())
+    polisher = Polisher(tracks.queries, video.size, config)
+    for t, picture in enumerate(video.frames(first), start=first):
         later = frame <= t
-        xy[later, t] = polished[later]
-    last = int(frame.max())
-    backward = Polisher(tracks.queries, video.size, config)
-    for t, picture in zip(range(last, -1, -1), video.reversed_frames(last), strict=True):
-        polished = backward.push(picture, t, tracks.xy[:, t])
+        xy[later, t] = polisher.push(picture, t, tracks.xy[:, t])[later]
+    for t, picture in zip(range(last), video.frames(0), strict=False):
         earlier = frame > t
-        xy[earlier, t] = polished[earlier]
+        xy[earlier, t] = polisher.push(picture, t, tracks.xy[:, t])[earlier]
     return replace(tracks, xy=xy)

@@ -19,7 +19,7 @@ class TrackerConfig:
 
     Attributes:
         backbone, head, inference: their settings.
-        polish: how optical flow on full frames polishes the head's positions; None: not at all.
+        polish: how positions are aligned with the query's patch on full frames; None: not at all.
         fine_size: `(height, width)` of the frames that the RGB stem sees, multiples of 16.
     """
 

@@ -89,10 +89,15 @@ class TrackedBatches:
     Args:
         source: of clips.
         without_flow: share of points that get none, so that the head learns to do without.
+        sliding_flow: share of points whose flow slides away from some frame on, as it does where a
+            point is covered slowly, so that the head learns to look before it believes.
     """
 
-    def __init__(self, source: TrackSource, without_flow: float = 0.25) -> None:
-        self._source, self._without_flow = source, without_flow
+    def __init__(
+        self, source: TrackSource, without_flow: float = 0.25, sliding_flow: float = 0.25
+    ) -> None:
+        self._source = source
+        self._without_flow, self._sliding_flow = without_flow, sliding_flow
 
     def batch(self, numbers: list[int]) -> TrackedClips:
         """Return the clips of these numbers; the same numbers give the same batch."""
@@ -100,9 +105,11 @@ class TrackedBatches:
         random = Generator().manual_seed(numbers[0])
         query_frame = choose_query_frames(visible, random)
         flow = flow_from_queries(video, xy, query_frame)
+        size = (video.shape[-1], video.shape[-2])
+        flow = slide_away(flow, query_frame, size, self._sliding_flow, random)
         kept = torch.rand(query_frame.shape, generator=random) >= self._without_flow
-        sure = flow.sure * kept[..., None].to(flow.sure)
-        return TrackedClips(video, xy, visible, query_frame, FlowProposals(flow.xy, sure))
+        flow = FlowProposals(flow.xy, flow.sure * kept[..., None].to(flow.sure))
+        return TrackedClips(video, xy, visible, query_frame, flow)
 
 
 def flow_from_queries(video: Tensor, xy: Tensor, query_frame: Tensor) -> FlowProposals:
@@ -126,6 +133,31 @@ def flow_from_queries(video: Tensor, xy: Tensor, query_frame: Tensor) -> FlowPro
     ]
     places, sure = (torch.from_numpy(np.stack(x)).to(xy) for x in zip(*chains, strict=True))
     return FlowProposals(places, sure)
+
+
+def slide_away(
+    flow: FlowProposals,
+    query_frame: Tensor,
+    size: tuple[int, int],
+    share: float,
+    random: Generator,
+) -> FlowProposals:
+    """Let the flow of some points slide off steadily, away from the query in time.
+
+    Args:
+        size: `(W, H)` of the clips; speeds are 0.2 to 4 of 256ths of the longer side a frame.
+        share: of the points.
+    """
+    chosen, onset, angle, pace = torch.rand(4, *query_frame.shape, generator=random).to(flow.xy)
+    frames = flow.sure.shape[-1]
+    distance = (torch.arange(frames, device=flow.xy.device) - query_frame[..., None]).abs()
+    late = (distance - (onset * frames)[..., None]).clamp(min=0)
+    speed = 0.2 * 20**pace * max(size) / 256 * (chosen < share)
+    heading = 2 * torch.pi * angle
+    velocity = speed[..., None] * torch.stack([heading.cos(), heading.sin()], -1)
+    xy = flow.xy + late[..., None] * velocity[..., None, :]
+    inside = ((xy >= 0) & (xy < xy.new_tensor(size))).all(-1)
+    return FlowProposals(xy, flow.sure * inside)
 
 
 def choose_query_frames(visible: Tensor, random: Generator) -> Tensor:
