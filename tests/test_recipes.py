@@ -1,0 +1,69 @@
+"""The recipe for a published checkpoint runs from its template to a tracker that tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import tiny_video
+from transformers import VJEPA2Config, VJEPA2Model
+
+from tracker.model import PointTracker
+from tracker.queries import Queries
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = 4
+"""ViT-L has 24; everything else of the checkpoint has its shape."""
+
+SHORT = [
+    "data.device=cpu",
+    "data.frames=2",
+    "data.size=[64,64]",
+    "data.points=8",
+    "fine_size=[64,64]",
+    "benchmark@validation=procedural_128",
+    "validation.scenes=1",
+    "validation.config.frames=4",
+    "training.max_steps=1",
+    "training.precision=no",
+    "threads=1",
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like the published one, with random weights."""
+    folder = tmp_path_factory.mktemp("vitl") / "checkpoint"
+    config = VJEPA2Config(num_hidden_layers=LAYERS, pred_num_hidden_layers=1)
+    assert (config.hidden_size, config.num_attention_heads, config.crop_size) == (1024, 16, 256)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        VJEPA2Model(config).half().save_pretrained(folder)
+    return folder
+
+
+def test_vitl_recipe(checkpoint: Path, run_command: Callable, tmp_path: Path) -> None:
+    layers = [str(i + 1) for i in range(LAYERS)]
+    fit = ["-m", "data_prep.fit_template", "--backbone", checkpoint, "--layers", *layers]
+    options = ["--clips", "2", "--window", "2", "--out", "t.safetensors"]
+    fitted = run_command(*fit, *options, cwd=tmp_path)
+    assert fitted.code == 0, fitted.err
+    result = run_command(
+        ROOT / "train_tracker.py",
+        "+experiment=vitl",
+        f"backbone.source={checkpoint}",
+        f"backbone.layers=[{','.join(layers)}]",
+        "backbone.window=2",
+        "template=t.safetensors",
+        "run_dir=run",
+        *SHORT,
+        cwd=tmp_path,
+    )
+    assert result.code == 0, result.err
+    tracker = PointTracker.from_pretrained(tmp_path / "run" / "best")
+    assert tracker.template is not None
+    assert tracker.backbone.channels == 1024
+    tracks = tracker.track(tiny_video(4), Queries.grid(2, (96, 64)))
+    assert tracks.xy.shape == (4, 4, 2)
