@@ -154,6 +154,19 @@ def test_other_settings_do_not_resume(
     assert [name for name, _ in spy.seen].count("one") == 2
 
 
+def test_other_weights_of_the_same_name_do_not_resume(
+    benchmark_file: Path, tmp_path: Path, spy: type[Spy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spy, "fingerprint", "before", raising=False)
+    spy.stop_at = "two"
+    with pytest.raises(KeyboardInterrupt):
+        run(benchmark_file, tmp_path, "spy")
+    spy.stop_at = None
+    monkeypatch.setattr(spy, "fingerprint", "after")
+    run(benchmark_file, tmp_path, "spy")
+    assert [name for name, _ in spy.seen].count("one") == 2
+
+
 def test_resuming_with_other_trackers_leaves_no_half_column(
     benchmark_file: Path, tmp_path: Path, spy: type[Spy]
 ) -> None:

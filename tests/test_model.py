@@ -56,6 +56,14 @@ class TestSaving:
         assert after.config.head == before.config.head
         assert make_tracker(f"vjepa@{saved}", changes).config == after.config
 
+    def test_fingerprint_tells_weights_and_settings_apart(self, saved: Path) -> None:
+        first, again, other = (
+            PointTracker.from_pretrained(saved, c) for c in (None, None, {"polish": None})
+        )
+        assert first.fingerprint == again.fingerprint != other.fingerprint
+        again.head.refine.update.bias.data += 1
+        assert again.fingerprint != first.fingerprint
+
     @pytest.mark.parametrize(
         "changes", [{"head": {"width": 64}}, {"inference": {"nope": 1}}, {"fine_size": [7, 7]}]
     )

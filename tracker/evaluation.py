@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,18 +107,24 @@ class Report:
     Args:
         folder: where results go.
         benchmark: its name.
-        trackers: names of those in this run.
-        identity: whatever must be equal for earlier results to count.
+        trackers: names of those in this run, each with the fingerprint of its weights or None;
+            an earlier result of other weights does not count.
+        identity: whatever must be equal for any earlier result to count.
     """
 
     def __init__(
-        self, folder: Path, benchmark: str, trackers: Iterable[str], identity: dict[str, Any]
+        self,
+        folder: Path,
+        benchmark: str,
+        trackers: dict[str, str | None],
+        identity: dict[str, Any],
     ) -> None:
         self.folder = folder
         self.path = folder / "metrics.json"
         self.content: dict[str, Any] = {
             "benchmark": benchmark,
             **identity,
+            "weights": trackers,
             "complete": False,
             "trackers": {},
             "failed": {},
@@ -127,7 +133,11 @@ class Report:
         same = {k: earlier.get(k) for k in identity} == identity
         if same and earlier.get("benchmark") == benchmark and earlier.get("complete") is False:
             known = earlier["trackers"]
-            self.content["trackers"] = {name: known[name] for name in trackers if name in known}
+            self.content["trackers"] = {
+                name: known[name]
+                for name, fingerprint in trackers.items()
+                if name in known and earlier.get("weights", {}).get(name) == fingerprint
+            }
 
     def _earlier(self) -> dict[str, Any]:
         try:
@@ -207,7 +217,8 @@ def evaluate(
         raise UserError("trackers=[] names no tracker; give at least one, such as trackers=[lk]")
     folder = prepare_output_dir(output_dir)
     identity = {**asdict(settings), "path": str(getattr(benchmark, "path", ""))}
-    report = Report(folder, benchmark.name, trackers, identity)
+    weights = {name: getattr(tracker, "fingerprint", None) for name, tracker in trackers.items()}
+    report = Report(folder, benchmark.name, weights, identity)
     for count, (name, load) in enumerate(benchmark):
         if settings.limit is not None and count >= settings.limit:
             break

@@ -10,6 +10,7 @@ for chunk in video.chunks(8):
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -82,6 +83,16 @@ class PointTracker(
     @property
     def device(self) -> torch.device:
         return next(self.head.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of settings and weights: trackers of one fingerprint give the same tracks."""
+        digest = hashlib.sha256(json.dumps(self.config.to_dict(), sort_keys=True).encode())
+        if self.backbone is not None:
+            digest.update(self.backbone.fingerprint().encode())
+        for weight in self.head.state_dict().values():
+            digest.update(weight.half().cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def residuals(self, video: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Return content residuals `(B, L, S, C, h, w)` and each frame's slot `(T,)`.
