@@ -149,6 +149,7 @@ def test_video_without_a_frame_that_decodes(
         (["--grid", "0"], ["grid 0"]),
         (["--corners", "-1"], ["-1 corners"]),
         (["--grid", "3", "--points", "0,1,1"], ["exclude each other"]),
+        (["--at", "2", "--points", "0,1,1"], ["--at", "exclude each other"]),
         (["--at", "60"], ["--at 60", "0..59"]),
         (["--start", "60"], ["0..59"]),
         (["--start", "9", "--stop", "3"], ["no frames from 9 to 3"]),

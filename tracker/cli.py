@@ -133,6 +133,7 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
     given = [name for name, value in sources.items() if value is not None]
     if args.points or args.queries:
         given += ["--query-frames"] if args.query_frames else []
+        given += ["--at"] if args.at else []
     if args.query_frames and args.at:
         given = ["--at", "--query-frames"]
     if len(given) > 1:
