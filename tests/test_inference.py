@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tiny_models import tiny_tracker, tiny_video
 
 from tracker.errors import UserError
-from tracker.inference import Follower, InferenceConfig, follow_blocks
+from tracker.inference import FollowedFrames, Follower, InferenceConfig, follow_blocks
 from tracker.queries import Queries
 
 
@@ -104,6 +106,57 @@ class TestOutOfMemory:
             tracker.track(tiny_video(4), Queries.grid(8, (96, 64)))
 
 
+class TestFlow:
+    """Flow that starts refinement, and the second opinion that does without it."""
+
+    queries = torch.tensor([[0, 10.0, 10.0], [3, 40.0, 20.0], [5, 30.0, 50.0]])
+
+    def follow(self, second_opinion: bool, flow: bool) -> FollowedFrames:
+        tracker = tiny_tracker()
+        features = tracker.describe(tiny_video(6).read())
+        if not flow:
+            features = replace(features, gray=None)
+        config = InferenceConfig(second_opinion=second_opinion)
+        return Follower(tracker.head, self.queries, config).push(features, 0)
+
+    def test_the_more_confident_opinion_is_kept_in_each_frame(self) -> None:
+        with_flow, without = self.follow(False, True), self.follow(False, False)
+        both = self.follow(True, True)
+        first = with_flow.confidence >= without.confidence
+        assert first.any() and not first.all()
+        expected = torch.where(first[..., None], with_flow.xy, without.xy)
+        torch.testing.assert_close(both.xy, expected)
+        larger = torch.maximum(with_flow.confidence, without.confidence)
+        torch.testing.assert_close(both.confidence, larger)
+
+    def test_without_flow_there_is_no_second_opinion(self) -> None:
+        torch.testing.assert_close(self.follow(True, False).xy, self.follow(False, False).xy)
+
+    @pytest.mark.parametrize("backward", [False, True])
+    def test_flow_goes_on_from_the_block_before(
+        self, backward: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tracker.inference.SURE_ENOUGH", 0.0)
+        tracker, video = tiny_tracker(), tiny_video(12)
+        blocks = [(tracker.describe(video.read(t, t + 6)), t) for t in (0, 6)]
+        if backward:
+            blocks.reverse()
+        queries = torch.tensor([[7.0 if backward else 4.0, 30.0, 30.0]])
+        follower = Follower(tracker.head, queries, InferenceConfig(context=3), backward)
+        seen = []
+        propose = follower._propose
+        monkeypatch.setattr(follower, "_propose", lambda *a: seen.append(propose(*a)) or seen[-1])
+        for features, start in blocks:
+            follower.push(features, start)
+        sure, length = seen[1].sure[0, 0], 6
+        assert sure.shape == (length + 3,)
+        assert (sure[:length] if backward else sure[3:]).max() > 0
+        # What flow said of the context is remembered.
+        assert (sure[length:] if backward else sure[:3]).max() == 1
+
+
 def test_settings_must_be_positive() -> None:
     with pytest.raises(UserError, match="block 0"):
         InferenceConfig(block=0)
+    with pytest.raises(UserError, match="shown_from=1"):
+        InferenceConfig(shown_from=1)

@@ -41,12 +41,18 @@ class InferenceConfig:
         point_chunk: points followed at once; None takes 32 on a CPU, whose caches they should
             fit, and 512 on a GPU.
         iterations: refinement steps; None takes what the head was trained with.
+        second_opinion: follow every point once with optical flow and once without, and keep the
+            more confident of the two in each frame. Costs the refinement a second time.
+        shown_from: a point is shown where it is visible and certain with more than this
+            probability.
     """
 
     block: int = 32
     context: int = 16
     point_chunk: int | None = None
     iterations: int | None = None
+    second_opinion: bool = True
+    shown_from: float = 0.25
 
     def __post_init__(self) -> None:
         if self.block < 1 or self.context < 0 or (self.point_chunk or 1) < 1:
@@ -54,6 +60,8 @@ class InferenceConfig:
                 f"block {self.block}, context {self.context}, point_chunk {self.point_chunk}: "
                 "use positive numbers"
             )
+        if not 0 <= self.shown_from < 1:
+            raise UserError(f"inference.shown_from={self.shown_from} must be from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -190,15 +198,21 @@ class Follower:
         everything: FollowedFrames,
     ) -> None:
         """Follow the points `rows` and write into `everything`; in pieces if memory is short."""
+        opinions = [flow]
+        if flow is not None and self.config.second_opinion:
+            opinions.append(None)
         try:
-            output = self.head.follow(
-                features,
-                self.descriptors.points(rows),
-                time_to_query[rows][None],
-                flow.points(rows) if flow else None,
-                (mask[rows][None], everything.xy[rows][None], everything.judged[rows][None]),
-                self.config.iterations,
-            )
+            outputs = [
+                self.head.follow(
+                    features,
+                    self.descriptors.points(rows),
+                    time_to_query[rows][None],
+                    opinion and opinion.points(rows),
+                    (mask[rows][None], everything.xy[rows][None], everything.judged[rows][None]),
+                    self.config.iterations,
+                )
+                for opinion in opinions
+            ]
         except torch.cuda.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             self._chunk = len(rows) // 2
@@ -210,8 +224,12 @@ class Follower:
             for part in rows.split(self._chunk):
                 self._follow(features, part, time_to_query, flow, mask, everything)
             return
-        everything.xy[rows] = output.xy[-1][0]
-        everything.judged[rows] = output.judged[-1][0]
+        best = torch.stack([output.confidence for output in outputs]).argmax(0)[0, ..., None]
+        for k, output in enumerate(outputs):
+            everything.xy[rows] = torch.where(best == k, output.xy[-1][0], everything.xy[rows])
+            everything.judged[rows] = torch.where(
+                best == k, output.judged[-1][0], everything.judged[rows]
+            )
 
     def _take_queries(self, features: FrameFeatures, start: int) -> None:
         """Read the descriptors of queries that lie in this block."""

@@ -41,8 +41,6 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TEMPLATE = "template.safetensors"
 BACKBONE = "backbone"
-SHOWN_FROM = 0.5
-"""A point is shown where it is visible and certain with at least this probability."""
 
 
 class PointTracker(
@@ -194,7 +192,8 @@ class PointTracker(
         pixels = xy.float().cpu().numpy() * scale
         sure = confidence.float().cpu().numpy()
         inside = ((pixels >= 0) & (pixels <= size)).all(-1)
-        return Tracks(pixels, (sure > SHOWN_FROM) & inside, queries.txy, size, fps, sure)
+        visible = (sure > self.config.inference.shown_from) & inside
+        return Tracks(pixels, visible, queries.txy, size, fps, sure)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write config, head, template, and the backbone unless it is the hub's or our own."""
