@@ -31,7 +31,9 @@ def main() -> int:
     if not isinstance(config.overlays, int) or config.overlays < 0:
         raise UserError(f"overlays={config.overlays} must be a number of videos, 0 or more")
     if not OmegaConf.is_dict(config.changes):
-        raise UserError(f"changes={config.changes} must be settings, as in +changes.polish=null")
+        raise UserError(
+            f"changes={config.changes} must be settings, as in +changes.inference.iterations=2"
+        )
     benchmark = instantiate(config.benchmark)
     settings = EvaluationSettings(
         query_mode=config.query_mode,

@@ -38,7 +38,6 @@ def main() -> int:
             instantiate(config.backbone),
             instantiate(config.head),
             instantiate(config.inference),
-            None if config.polish is None else instantiate(config.polish),
             tuple(config.fine_size),
         ),
         template,

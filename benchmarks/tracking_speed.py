@@ -85,12 +85,13 @@ def measure(
         tracker.config = config
         return timed(lambda: tracker.track(video, queries), device, repeats)
 
-    head_alone = replace(complete, polish=None)
-    coarse_alone = replace(head_alone, inference=replace(complete.inference, iterations=0))
-    seconds = [track(config) for config in (coarse_alone, head_alone, complete)]
-    parts["coarse"] = seconds[0] - parts["backbone"] - parts["features"]
+    one_opinion = replace(complete.inference, second_opinion=False)
+    coarse = replace(one_opinion, iterations=0)
+    inferences = (coarse, one_opinion, complete.inference)
+    seconds = [track(replace(complete, inference=inference)) for inference in inferences]
+    parts["flow, coarse"] = seconds[0] - parts["backbone"] - parts["features"]
     parts["refinement"] = seconds[1] - seconds[0]
-    parts["polish"] = seconds[2] - seconds[1]
+    parts["2nd opinion"] = seconds[2] - seconds[1]
     parts["all"] = seconds[2]
     return parts
 

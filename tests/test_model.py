@@ -49,16 +49,16 @@ class TestSaving:
         assert loaded.track(tiny_video(12), queries) == expected
 
     def test_settings_may_be_replaced_when_loading(self, saved: Path) -> None:
-        changes = {"inference": {"iterations": 1}, "polish": None, "fine_size": [96, 96]}
+        changes = {"inference": {"iterations": 1}, "fine_size": [96, 96]}
         before, after = (PointTracker.from_pretrained(saved, c) for c in (None, changes))
         assert after.config.inference == replace(before.config.inference, iterations=1)
-        assert (after.config.polish, after.config.fine_size) == (None, (96, 96))
+        assert after.config.fine_size == (96, 96)
         assert after.config.head == before.config.head
         assert make_tracker(f"vjepa@{saved}", changes).config == after.config
 
     def test_fingerprint_tells_weights_and_settings_apart(self, saved: Path) -> None:
         first, again, other = (
-            PointTracker.from_pretrained(saved, c) for c in (None, None, {"polish": None})
+            PointTracker.from_pretrained(saved, c) for c in (None, None, {"fine_size": [96, 96]})
         )
         assert first.fingerprint == again.fingerprint != other.fingerprint
         again.head.refine.update.bias.data += 1

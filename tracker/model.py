@@ -29,7 +29,6 @@ from tracker.files import prepare_output_dir
 from tracker.head import TrackingHead
 from tracker.head.tracking_head import FrameFeatures
 from tracker.inference import Follower, follow_blocks
-from tracker.polish import Polisher, polish_tracks
 from tracker.queries import Queries
 from tracker.registry import Progress
 from tracker.template import PositionalTemplate
@@ -163,8 +162,7 @@ class PointTracker(
         fine = self._fine_queries(queries, video.size)
         on_block = progress or (lambda done, total: None)
         result = follow_blocks(self.head, fine, len(video), features_of, config, on_block)
-        tracks = self._tracks(result.xy, result.confidence, queries, video.size, video.fps)
-        return polish_tracks(video, tracks, self.config.polish) if self.config.polish else tracks
+        return self._tracks(result.xy, result.confidence, queries, video.size, video.fps)
 
     def stream(self, queries: Queries, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
         """Follow queries through frames as they come, causally and in constant memory.
@@ -223,7 +221,7 @@ class PointTracker(
         Args:
             name_or_path: which one.
             changes: settings of its `TrackerConfig` to replace, nested as there, such as
-                `{"fine_size": [384, 384], "inference": {"iterations": 6}, "polish": None}`.
+                `{"fine_size": [384, 384], "inference": {"iterations": 6}}`.
             hub: `revision`, `cache_dir`, `token` and the like, for a hub id.
 
         Raises:
@@ -235,8 +233,8 @@ class PointTracker(
 class TrackStream:
     """Tracks of frames that arrive a few at a time; made by `PointTracker.stream`.
 
-    Holds the backbone's last window of frames, the head's context, and for polishing the last frame
-    and a tile of each query; nothing that grows with the video.
+    Holds the backbone's last window of frames and the head's context; nothing that grows with the
+    video.
     """
 
     def __init__(
@@ -246,8 +244,6 @@ class TrackStream:
         fine = tracker._fine_queries(queries, size)
         self._follower = Follower(tracker.head, fine, tracker.config.inference)
         self._before: np.ndarray | None = None
-        polish = tracker.config.polish
-        self._polisher = Polisher(queries.txy, size, polish) if polish else None
         self.num_frames = 0
 
     @torch.inference_mode()
@@ -274,9 +270,6 @@ class TrackStream:
         confidence = torch.cat([part.confidence for part in parts], 1)
         start = self.num_frames - len(frames)
         tracks = self._tracker._tracks(xy, confidence, self._queries, self._size, self._fps)
-        if self._polisher:
-            for t, frame in enumerate(frames):
-                tracks.xy[:, t] = self._polisher.push(frame, start + t, tracks.xy[:, t])
         queries = tracks.queries - np.float32([start, 0, 0])
         return replace(tracks, queries=queries)
 

@@ -10,7 +10,6 @@ from tracker.backbone import BackboneConfig
 from tracker.errors import UserError
 from tracker.head import HeadConfig
 from tracker.inference import InferenceConfig
-from tracker.polish import PolishConfig
 
 
 @dataclass(frozen=True)
@@ -19,14 +18,12 @@ class TrackerConfig:
 
     Attributes:
         backbone, head, inference: their settings.
-        polish: how positions are aligned with the query's patch on full frames; None: not at all.
         fine_size: `(height, width)` of the frames that the RGB stem sees, multiples of 16.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
-    polish: PolishConfig | None = field(default_factory=PolishConfig)
     fine_size: tuple[int, int] = (256, 256)
 
     def __post_init__(self) -> None:
@@ -45,12 +42,10 @@ class TrackerConfig:
             UserError: unknown or missing settings.
         """
         try:
-            polish = content["polish"]
             return cls(
                 BackboneConfig(**content["backbone"]),
                 HeadConfig(**content["head"]),
                 InferenceConfig(**content["inference"]),
-                None if polish is None else PolishConfig(**polish),
                 tuple(content["fine_size"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
