@@ -118,7 +118,7 @@ def flow_from_queries(video: Tensor, xy: Tensor, query_frame: Tensor) -> FlowPro
     Clips are smaller than the videos on which flow will be followed, so its window is smaller too.
     """
     longer = max(video.shape[-2:])
-    config = FlowConfig(window=2 * round(longer / 28) + 1, levels=2)
+    config = FlowConfig(window=2 * round(longer / 40) + 1, levels=2)
     frames = (rearrange(video, "b t c h w -> b t h w c") * 255).byte().cpu().numpy()
     start = xy.gather(2, query_frame[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
     chains = [
