@@ -6,8 +6,9 @@
     python pretrain_backbone.py pretrain_data@data=moved_images data.textures=my_photos
 
 The run's folder (run_dir) holds checkpoint.pt, history.csv, validation.csv, TensorBoard's files and
-best/, a transformers folder: backbone.source=RUN_DIR/best elsewhere, or
-VJEPA2Model.from_pretrained. The same command again goes on where the run stopped.
+best/ and last/, transformers folders: backbone.source=RUN_DIR/last elsewhere, or
+VJEPA2Model.from_pretrained. best/ matched best on held-out clips, last/ is the end of training. The
+same command again goes on where the run stopped.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
     accelerate launch --num_processes 4 train_tracker.py backbone=vitl training.precision=bf16
 
 The run's folder (run_dir) holds checkpoint.pt, history.csv, validation.csv, TensorBoard's files and
-best/, the best weights so far. The same command again goes on where the run stopped.
+best/, the best weights so far, and last/, those of the end. The same command again goes on where
+the run stopped.
 """
 
 from __future__ import annotations

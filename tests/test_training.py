@@ -76,7 +76,8 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path) -> None:
         (row,) = list(csv.DictReader(file))
     assert float(row["average_jaccard"]) == best
     assert list(tmp_path.glob("events.out.tfevents.*"))
-    assert (tmp_path / "best" / "model.safetensors").exists()
+    for folder in ("best", "last"):
+        assert (tmp_path / folder / "model.safetensors").exists()
 
 
 def test_loss_falls_on_one_batch(tmp_path: Path) -> None:
@@ -327,7 +328,7 @@ def test_a_run_may_go_on_with_other_limits_and_rates(tmp_path: Path) -> None:
 
 def test_best_weights_survive_a_kill_between_renames(tmp_path: Path) -> None:
     run = RunFolder(tmp_path, {})
-    run.save_best(lambda folder: folder.mkdir())
+    run.save_weights(run.best, lambda folder: folder.mkdir())
     run.best.rename(tmp_path / ".best.old")
     assert RunFolder(tmp_path, {}).best.is_dir()
 

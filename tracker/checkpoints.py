@@ -60,9 +60,10 @@ class RunFolder:
         self.path = prepare_output_dir(path)
         self._settings = json.loads(json.dumps(settings))
         known = self.path / "settings.json"
-        old = self.path / ".best.old"
-        if old.exists() and not self.best.exists():
-            old.rename(self.best)  # killed between two renames
+        for folder in (self.best, self.last):
+            old = folder.with_name(f".{folder.name}.old")
+            if old.exists() and not folder.exists():
+                old.rename(folder)  # killed between two renames
         if self.checkpoint.exists() and known.exists():
             if resume == "never":
                 raise UserError(
@@ -114,16 +115,19 @@ class RunFolder:
     def best(self) -> Path:
         return self.path / "best"
 
-    def save_best(self, save: Callable[[Path], None]) -> None:
-        """Replace `best/` by what `save` writes into a folder."""
-        fresh = self.path / ".best.new"
+    @property
+    def last(self) -> Path:
+        return self.path / "last"
+
+    def save_weights(self, folder: Path, save: Callable[[Path], None]) -> None:
+        """Replace `best/` or `last/` by what `save` writes into a folder."""
+        fresh, old = (folder.with_name(f".{folder.name}.{age}") for age in ("new", "old"))
         shutil.rmtree(fresh, ignore_errors=True)
         save(fresh)
-        old = self.path / ".best.old"
         shutil.rmtree(old, ignore_errors=True)
-        if self.best.exists():
-            self.best.rename(old)
-        fresh.rename(self.best)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
 
     def save_bad_batch(self, step: int, seeds: list[int], values: dict[str, float]) -> Path:

@@ -1,9 +1,9 @@
 """The training loop that the tracker's head and the backbone share.
 
 A run lives in one folder: `checkpoint.pt` (everything needed to go on), `history.csv` (a row per
-step), `validation.csv`, TensorBoard's event files, and `best/`, the best weights so far. Batches
-depend on nothing but the seed and the step's number, so a run that was killed goes on as if nothing
-had happened.
+step), `validation.csv`, TensorBoard's event files, `best/`, the best weights so far, and `last/`,
+those of the end. Batches depend on nothing but the seed and the step's number, so a run that was
+killed goes on as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -213,6 +213,9 @@ class TrainingLoop:
                     self._validate(log)
                 if self._due(self.config.checkpoint_every):
                     self._save()
+        if self.is_main:
+            with averaged_weights(self.task.averaged, self.ema):
+                self.run.save_weights(self.run.last, self.task.save)
         return self.best
 
     def _due(self, every: int) -> bool:
@@ -261,7 +264,7 @@ class TrainingLoop:
                 log.scores(self.step, scores, picture)
                 if scores[self.task.best_metric] > self.best:
                     self.best = scores[self.task.best_metric]
-                    self.run.save_best(self.task.save)
+                    self.run.save_weights(self.run.best, self.task.save)
         self.accelerator.wait_for_everyone()
 
     def _save(self) -> None:
