@@ -159,8 +159,8 @@ def test_query_frames_are_visible_and_reproducible() -> None:
 
 def test_flow_of_a_batch_leads_from_the_queries_and_is_withheld_from_some_points() -> None:
     source = ProceduralTracks(frames=6, size=(64, 64), points=200)
-    always = TrackedBatches(source, 0.0, 0.0).batch([0, 1])
-    some = TrackedBatches(source, 0.5, 0.0).batch([0, 1])
+    always = TrackedBatches(source, True, 0.0, 0.0).batch([0, 1])
+    some = TrackedBatches(source, True, 0.5, 0.0).batch([0, 1])
     index = always.query_frame[..., None]
     at_query = always.flow.sure.gather(2, index)
     assert (at_query == 1).all()
@@ -169,12 +169,14 @@ def test_flow_of_a_batch_leads_from_the_queries_and_is_withheld_from_some_points
     assert error[followed].median() < 0.5
     without = (some.flow.sure == 0).all(-1).float().mean()
     assert 0.4 < without < 0.6
+    never = TrackedBatches(source, with_flow=False).batch([0, 1])
+    assert torch.equal(never.xy, always.xy) and not never.flow.sure.any()
 
 
 def test_sliding_flow_leaves_its_query_alone_and_stays_inside() -> None:
     source = ProceduralTracks(frames=6, size=(64, 64), points=200)
-    plain = TrackedBatches(source, 0.0, 0.0).batch([0])
-    slid = TrackedBatches(source, 0.0, 0.5).batch([0])
+    plain = TrackedBatches(source, True, 0.0, 0.0).batch([0])
+    slid = TrackedBatches(source, True, 0.0, 0.5).batch([0])
     away = (slid.flow.xy - plain.flow.xy).norm(dim=-1)
     assert (away.gather(2, plain.query_frame[..., None]) == 0).all()
     assert 0.3 < (away.amax(-1) > 0).float().mean() <= 0.6

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 
-from tracker.flow import FlowConfig, step_flow
 from tracker.queries import Queries
 from tracker.registry import Progress
 from tracker.tracks import Tracks
@@ -35,11 +35,16 @@ class LucasKanadeTracker:
     the worst round trip so far left over.
 
     Args:
-        config: how points are followed, and when they count as lost.
+        window: side of the matched patch, in pixels.
+        levels: pyramid levels above the full resolution.
+        max_round_trip: forward-backward error that counts as lost, in 256ths of the frame's
+            longer side, so that it means the same at every resolution; 10 pixels at 480p.
     """
 
-    def __init__(self, config: FlowConfig | None = None) -> None:
-        self.config = config or FlowConfig()
+    def __init__(self, window: int = 21, levels: int = 3, max_round_trip: float = 3.0) -> None:
+        self.window = window
+        self.levels = levels
+        self.max_round_trip = max_round_trip
 
     def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
         queries.check(video.size, len(video))
@@ -69,15 +74,42 @@ class LucasKanadeTracker:
         confidence: np.ndarray,
     ) -> Iterable[int]:
         """Fill `xy (N, T, 2)` and `confidence (N, T)` in one direction of time, frame by frame."""
-        import cv2
-
         previous = None
         for t, frame in frames:
             gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
             active = np.flatnonzero(starts * step < t * step)
             if previous is not None and active.size:
-                xy[active, t], confidence[active, t] = step_flow(
-                    previous, gray, xy[active, t - step], confidence[active, t - step], self.config
+                moved, missed = lucas_kanade(
+                    previous, gray, xy[active, t - step], self.window, self.levels
                 )
+                error = missed * 256 / max(gray.shape)
+                xy[active, t] = moved
+                sure = np.clip(1 - error / self.max_round_trip, 0, 1)
+                confidence[active, t] = np.minimum(sure, confidence[active, t - step])
             previous = gray
             yield t
+
+
+def lucas_kanade(
+    start_image: np.ndarray, end_image: np.ndarray, xy: np.ndarray, window: int, levels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Follow points from one image to another and back again.
+
+    Args:
+        start_image, end_image: `(H, W) uint8`.
+        xy: `(N, 2)` raster pixels in the first image.
+        window: side of the matched patch, in pixels.
+        levels: pyramid levels above the full resolution.
+
+    Returns:
+        Positions in the second image `(N, 2)`, and by how many pixels `(N,)` the way back misses
+        the start; infinite where the flow was lost.
+    """
+    # OpenCV counts from pixel centres, we from the image's corner.
+    start = np.ascontiguousarray(xy - 0.5, np.float32)[:, None]
+    options = {"winSize": (window, window), "maxLevel": levels}
+    there, found, _ = cv2.calcOpticalFlowPyrLK(start_image, end_image, start, None, **options)
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(end_image, start_image, there, None, **options)
+    missed = np.linalg.norm((back - start)[:, 0], axis=-1)
+    lost = (found[:, 0] == 0) | (found_back[:, 0] == 0)
+    return there[:, 0] + 0.5, np.where(lost, np.inf, missed)

@@ -1,4 +1,4 @@
-"""Sparse optical flow: OpenCV's pyramidal Lucas-Kanade with a round-trip check.
+"""Dense optical flow, chained over frames: OpenCV's DIS (Kroeger et al., arXiv 1603.03590).
 
 Flow is precise as long as it holds, and once lost stays lost: positions come with how sure the
 worst round trip so far leaves us, from 1 down to 0 for a lost point.
@@ -13,46 +13,17 @@ import cv2
 import numpy as np
 from torch import Tensor
 
+LONGEST_SIDE = 1024
+"""Frames are shrunk to this before flow is computed; its cost grows with their area."""
 
-def lucas_kanade(
-    start_image: np.ndarray, end_image: np.ndarray, xy: np.ndarray, window: int, levels: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Follow points from one image to another and back again.
+SMALLEST_SIDE = 16
+"""Smaller frames have no flow."""
 
-    Args:
-        start_image, end_image: `(H, W) uint8`.
-        xy: `(N, 2)` raster pixels in the first image.
-        window: side of the matched patch, in pixels.
-        levels: pyramid levels above the full resolution.
+MOST_COLUMNS = 2**15 - 2
+"""OpenCV's limit for a side of a picture that it makes."""
 
-    Returns:
-        Positions in the second image `(N, 2)`, and by how many pixels `(N,)` the way back misses
-        the start; infinite where the flow was lost.
-    """
-    # OpenCV counts from pixel centres, we from the image's corner.
-    start = np.ascontiguousarray(xy - 0.5, np.float32)[:, None]
-    options = {"winSize": (window, window), "maxLevel": levels}
-    there, found, _ = cv2.calcOpticalFlowPyrLK(start_image, end_image, start, None, **options)
-    back, found_back, _ = cv2.calcOpticalFlowPyrLK(end_image, start_image, there, None, **options)
-    missed = np.linalg.norm((back - start)[:, 0], axis=-1)
-    lost = (found[:, 0] == 0) | (found_back[:, 0] == 0)
-    return there[:, 0] + 0.5, np.where(lost, np.inf, missed)
-
-
-@dataclass(frozen=True)
-class FlowConfig:
-    """How points are followed from frame to frame.
-
-    Attributes:
-        window: side of the matched patch, in pixels.
-        levels: pyramid levels above the full resolution.
-        max_round_trip: forward-backward error that counts as lost, in 256ths of the frame's longer
-            side, so that it means the same at every resolution; 10 pixels at 480p.
-    """
-
-    window: int = 21
-    levels: int = 3
-    max_round_trip: float = 3.0
+MAX_ROUND_TRIP = 3.0
+"""Forward-backward error that counts as lost, in 256ths of the frame's longer side."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +43,23 @@ class FlowProposals:
         return FlowProposals(self.xy[:, index], self.sure[:, index])
 
 
+def gray_frames(frames: np.ndarray) -> np.ndarray:
+    """Prepare frames `(T, H, W, 3) uint8` for flow: `(T, h, w) uint8`, sides at most 1024."""
+    height, width = frames.shape[1:3]
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    size = (round(width * scale), round(height * scale))
+    gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    if scale < 1:
+        gray = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in gray]
+    return np.stack(gray)
+
+
 def step_flow(
+    method: cv2.DenseOpticalFlow,
     start_image: np.ndarray,
     end_image: np.ndarray,
     xy: np.ndarray,
     sure: np.ndarray,
-    config: FlowConfig,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points one frame on.
 
@@ -89,17 +71,25 @@ def step_flow(
     Returns:
         Positions in the second image `(N, 2)` and the new `sure (N,)`.
     """
-    moved, missed = lucas_kanade(start_image, end_image, xy, config.window, config.levels)
-    error = missed * 256 / max(start_image.shape)
-    return moved, np.minimum(sure, np.clip(1 - error / config.max_round_trip, 0, 1))
+    moved = xy + sample(method.calc(start_image, end_image, None), xy)
+    returned = moved + sample(method.calc(end_image, start_image, None), moved)
+    error = np.linalg.norm(returned - xy, axis=-1) * 256 / max(start_image.shape)
+    return moved, np.minimum(sure, np.clip(1 - error / MAX_ROUND_TRIP, 0, 1))
+
+
+def sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
+    """Read a field `(H, W, 2)` at raster positions `(N, 2)`; beyond the border it goes on."""
+    # OpenCV counts from pixel centres, we from the image's corner.
+    x, y = np.ascontiguousarray((xy - 0.5).T, np.float32)[:, None]
+    parts = [
+        cv2.remap(field, x[:, part], y[:, part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for part in (slice(k, k + MOST_COLUMNS) for k in range(0, len(xy), MOST_COLUMNS))
+    ]
+    return np.concatenate(parts, axis=1)[0]
 
 
 def chain_flow(
-    images: Sequence[np.ndarray],
-    frame: np.ndarray,
-    xy: np.ndarray,
-    sure: np.ndarray,
-    config: FlowConfig,
+    images: Sequence[np.ndarray], frame: np.ndarray, xy: np.ndarray, sure: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points through T images, both ways from where each is known.
 
@@ -113,20 +103,19 @@ def chain_flow(
         Positions `(N, T, 2) float32` and `sure (N, T) float32`. Where a point is lost or outside
         the frame `sure` is 0, and the position means nothing.
     """
+    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     count, length = len(xy), len(images)
     places = np.repeat(np.asarray(xy, np.float32)[:, None], length, axis=1)
     trust = np.zeros((count, length), np.float32)
     trust[np.arange(count), frame] = sure
-    for step, order in ((1, range(1, length)), (-1, range(length - 2, -1, -1))):
+    passes = ((1, range(1, length)), (-1, range(length - 2, -1, -1)))
+    for step, order in passes if min(images[0].shape) >= SMALLEST_SIDE else ():
         for t in order:
-            rows = np.flatnonzero((frame * step < t * step) & (trust[:, t - step] > 0))
+            before = t - step
+            rows = np.flatnonzero((frame * step < t * step) & (trust[:, before] > 0))
             if rows.size:
                 places[rows, t], trust[rows, t] = step_flow(
-                    images[t - step],
-                    images[t],
-                    places[rows, t - step],
-                    trust[rows, t - step],
-                    config,
+                    method, images[before], images[t], places[rows, before], trust[rows, before]
                 )
     height, width = images[0].shape
     trust[~((places >= 0) & (places < (width, height))).all(-1)] = 0

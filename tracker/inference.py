@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tracker.errors import UserError
-from tracker.flow import FlowConfig, FlowProposals, chain_flow
+from tracker.flow import FlowProposals, chain_flow
 from tracker.head.tracking_head import (
     FrameFeatures,
     HeadOutput,
@@ -180,7 +180,6 @@ class Follower:
             frame.cpu().numpy(),
             begin.float().cpu().numpy() * scale,
             trust.float().cpu().numpy(),
-            FlowConfig(),
         )
         new = slice(0, length) if self.backward else slice(near, None)
         part = slice(0, length) if self.backward else slice(beside, None)

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from tracker.backbone import ASSETS, FrozenBackbone, resize
 from tracker.errors import UserError
 from tracker.files import prepare_output_dir
+from tracker.flow import gray_frames
 from tracker.head import TrackingHead
 from tracker.head.tracking_head import FrameFeatures
 from tracker.inference import Follower, follow_blocks
@@ -130,8 +130,7 @@ class PointTracker(
         features = self.head.describe(residuals, slot, fine)
         if not self.config.head.use_flow:
             return features
-        gray = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
-        return replace(features, gray=gray)
+        return replace(features, gray=gray_frames(frames))
 
     @torch.inference_mode()
     def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:

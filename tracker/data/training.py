@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
 from einops import rearrange
@@ -14,7 +13,7 @@ from torch import Generator, Tensor
 from tracker.data.procedural import SceneConfig, render_scenes
 from tracker.data.textures import TextureBank
 from tracker.errors import UserError
-from tracker.flow import FlowConfig, FlowProposals, chain_flow
+from tracker.flow import FlowProposals, chain_flow, gray_frames
 
 
 @dataclass(frozen=True)
@@ -88,15 +87,20 @@ class TrackedBatches:
 
     Args:
         source: of clips.
+        with_flow: False leaves flow out, for a head that does not use it.
         without_flow: share of points that get none, so that the head learns to do without.
         sliding_flow: share of points whose flow slides away from some frame on, as it does where a
             point is covered slowly, so that the head learns to look before it believes.
     """
 
     def __init__(
-        self, source: TrackSource, without_flow: float = 0.25, sliding_flow: float = 0.25
+        self,
+        source: TrackSource,
+        with_flow: bool = True,
+        without_flow: float = 0.25,
+        sliding_flow: float = 0.25,
     ) -> None:
-        self._source = source
+        self._source, self._with_flow = source, with_flow
         self._without_flow, self._sliding_flow = without_flow, sliding_flow
 
     def batch(self, numbers: list[int]) -> TrackedClips:
@@ -104,8 +108,11 @@ class TrackedBatches:
         video, xy, visible = self._source.clips(numbers)
         random = Generator().manual_seed(numbers[0])
         query_frame = choose_query_frames(visible, random)
-        flow = flow_from_queries(video, xy, query_frame)
+        if not self._with_flow:
+            none = FlowProposals(torch.zeros_like(xy), torch.zeros_like(xy[..., 0]))
+            return TrackedClips(video, xy, visible, query_frame, none)
         size = (video.shape[-1], video.shape[-2])
+        flow = flow_from_queries(video, xy, query_frame)
         flow = slide_away(flow, query_frame, size, self._sliding_flow, random)
         kept = torch.rand(query_frame.shape, generator=random) >= self._without_flow
         flow = FlowProposals(flow.xy, flow.sure * kept[..., None].to(flow.sure))
@@ -113,21 +120,15 @@ class TrackedBatches:
 
 
 def flow_from_queries(video: Tensor, xy: Tensor, query_frame: Tensor) -> FlowProposals:
-    """Follow each query by optical flow; shapes as in `TrackedClips`.
-
-    Clips are smaller than the videos on which flow will be followed, so its window is smaller too.
-    """
-    longer = max(video.shape[-2:])
-    config = FlowConfig(window=2 * round(longer / 40) + 1, levels=2)
+    """Follow each query by optical flow; shapes as in `TrackedClips`."""
     frames = (rearrange(video, "b t c h w -> b t h w c") * 255).byte().cpu().numpy()
     start = xy.gather(2, query_frame[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
     chains = [
         chain_flow(
-            [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip],
+            gray_frames(clip),
             when.cpu().numpy(),
             where.float().cpu().numpy(),
             np.ones(len(when), np.float32),
-            config,
         )
         for clip, when, where in zip(frames, query_frame, start, strict=True)
     ]

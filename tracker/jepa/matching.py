@@ -125,7 +125,9 @@ class MatchingYardstick:
         """Use scenes rendered on `device` whose seeds no training reaches; size is `(h, w)`."""
         scene = {"motion": FAST}
         tracks = ProceduralTracks(frames, size, points, textures, device, scene)
-        test = TrackedBatches(tracks).batch([HELD_OUT_SEED + i for i in range(scenes)])
+        test = TrackedBatches(tracks, with_flow=False).batch(
+            [HELD_OUT_SEED + i for i in range(scenes)]
+        )
         others = ProceduralClips(frames, size, textures, HELD_OUT_SEED + scenes, device)
         videos = [_to_bytes(others.clip(i)).cpu() for i in range(template_scenes)]
         return cls(test.to(torch.device("cpu")), torch.stack(videos))
