@@ -20,7 +20,7 @@ from tracker.registry import Progress, make_tracker, tracker_names
 from tracker.tracks import Tracks
 from tracker.video import Video, load_video, write_video
 
-DEFAULT_TRACKER = "lk"
+DEFAULT_TRACKER = "vjepa"
 
 DESCRIPTION = """\
 Follow any point through any video.
