@@ -85,14 +85,11 @@ def measure(
         tracker.config = config
         return timed(lambda: tracker.track(video, queries), device, repeats)
 
-    one_opinion = replace(complete.inference, second_opinion=False)
-    coarse = replace(one_opinion, iterations=0)
-    inferences = (coarse, one_opinion, complete.inference)
-    seconds = [track(replace(complete, inference=inference)) for inference in inferences]
+    coarse = replace(complete, inference=replace(complete.inference, iterations=0))
+    seconds = [track(config) for config in (coarse, complete)]
     parts["flow, coarse"] = seconds[0] - parts["backbone"] - parts["features"]
     parts["refinement"] = seconds[1] - seconds[0]
-    parts["2nd opinion"] = seconds[2] - seconds[1]
-    parts["all"] = seconds[2]
+    parts["all"] = seconds[1]
     return parts
 
 

@@ -89,7 +89,11 @@ def sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
 
 
 def chain_flow(
-    images: Sequence[np.ndarray], frame: np.ndarray, xy: np.ndarray, sure: np.ndarray
+    images: Sequence[np.ndarray],
+    frame: np.ndarray,
+    xy: np.ndarray,
+    sure: np.ndarray,
+    finest_scale: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points through T images, both ways from where each is known.
 
@@ -98,12 +102,14 @@ def chain_flow(
         frame: `(N,)` the image in which each point is known.
         xy: `(N, 2)` raster pixels there.
         sure: `(N,)` how sure each is there; points at 0 are not followed.
+        finest_scale: flow is computed on images halved so many times.
 
     Returns:
         Positions `(N, T, 2) float32` and `sure (N, T) float32`. Where a point is lost or outside
         the frame `sure` is 0, and the position means nothing.
     """
     method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method.setFinestScale(finest_scale)
     count, length = len(xy), len(images)
     places = np.repeat(np.asarray(xy, np.float32)[:, None], length, axis=1)
     trust = np.zeros((count, length), np.float32)

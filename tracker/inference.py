@@ -41,8 +41,6 @@ class InferenceConfig:
         point_chunk: points followed at once; None takes 32 on a CPU, whose caches they should
             fit, and 512 on a GPU.
         iterations: refinement steps; None takes what the head was trained with.
-        second_opinion: follow every point once with optical flow and once without, and keep the
-            more confident of the two in each frame. Costs the refinement a second time.
         shown_from: a point is shown where it is visible and certain with more than this
             probability.
     """
@@ -51,7 +49,6 @@ class InferenceConfig:
     context: int = 16
     point_chunk: int | None = None
     iterations: int | None = None
-    second_opinion: bool = True
     shown_from: float = 0.25
 
     def __post_init__(self) -> None:
@@ -197,21 +194,15 @@ class Follower:
         everything: FollowedFrames,
     ) -> None:
         """Follow the points `rows` and write into `everything`; in pieces if memory is short."""
-        opinions = [flow]
-        if flow is not None and self.config.second_opinion:
-            opinions.append(None)
         try:
-            outputs = [
-                self.head.follow(
-                    features,
-                    self.descriptors.points(rows),
-                    time_to_query[rows][None],
-                    opinion and opinion.points(rows),
-                    (mask[rows][None], everything.xy[rows][None], everything.judged[rows][None]),
-                    self.config.iterations,
-                )
-                for opinion in opinions
-            ]
+            output = self.head.follow(
+                features,
+                self.descriptors.points(rows),
+                time_to_query[rows][None],
+                flow and flow.points(rows),
+                (mask[rows][None], everything.xy[rows][None], everything.judged[rows][None]),
+                self.config.iterations,
+            )
         except torch.cuda.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             self._chunk = len(rows) // 2
@@ -223,12 +214,8 @@ class Follower:
             for part in rows.split(self._chunk):
                 self._follow(features, part, time_to_query, flow, mask, everything)
             return
-        best = torch.stack([output.confidence for output in outputs]).argmax(0)[0, ..., None]
-        for k, output in enumerate(outputs):
-            everything.xy[rows] = torch.where(best == k, output.xy[-1][0], everything.xy[rows])
-            everything.judged[rows] = torch.where(
-                best == k, output.judged[-1][0], everything.judged[rows]
-            )
+        everything.xy[rows] = output.xy[-1][0]
+        everything.judged[rows] = output.judged[-1][0]
 
     def _take_queries(self, features: FrameFeatures, start: int) -> None:
         """Read the descriptors of queries that lie in this block."""
