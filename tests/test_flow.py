@@ -50,7 +50,7 @@ def test_points_may_be_known_in_different_frames() -> None:
 
 def test_lost_points_stay_lost() -> None:
     images = sliding(6, (1, 0))
-    images[3] = blobs((96, 128), seed=9)
+    images[3] = np.random.default_rng(0).integers(0, 255, (96, 128), np.uint8)
     _, sure = chain_flow(images, np.zeros(1, int), np.float32([[60, 50]]), np.ones(1))
     assert (sure[0, :3] > 0.8).all()
     assert (sure[0, 3:] == 0).all()

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-LONGEST_SIDE = 1024
+LONGEST_SIDE = 640
 """Frames are shrunk to this before flow is computed; its cost grows with their area."""
 
 SMALLEST_SIDE = 16
@@ -44,7 +44,7 @@ class FlowProposals:
 
 
 def gray_frames(frames: np.ndarray) -> np.ndarray:
-    """Prepare frames `(T, H, W, 3) uint8` for flow: `(T, h, w) uint8`, sides at most 1024."""
+    """Prepare frames `(T, H, W, 3) uint8` for flow: `(T, h, w) uint8`, sides at most 640."""
     height, width = frames.shape[1:3]
     scale = min(1.0, LONGEST_SIDE / max(height, width))
     size = (round(width * scale), round(height * scale))
