@@ -42,7 +42,7 @@ class HeadWithLoss(nn.Module):
         frames = torch.arange(xy.shape[2], device=xy.device)
         time_to_query = frames - clips.query_frame[..., None]
         elsewhere = time_to_query != 0
-        flow = FlowProposals(clips.flow.xy * scale, clips.flow.sure)
+        flow = clips.flow and FlowProposals(clips.flow.xy * scale, clips.flow.sure)
         losses = self._track(features, clips, xy, flow, time_to_query, size)
         losses["matching"] = matching_loss(
             features.levels,
@@ -60,7 +60,7 @@ class HeadWithLoss(nn.Module):
         features: FrameFeatures,
         clips: TrackedClips,
         xy: Tensor,
-        flow: FlowProposals,
+        flow: FlowProposals | None,
         time_to_query: Tensor,
         size: tuple[int, int],
     ) -> dict[str, Tensor]:
@@ -69,7 +69,7 @@ class HeadWithLoss(nn.Module):
         xy, frame, time = xy[:, few], clips.query_frame[:, few], time_to_query[:, few]
         index = frame[..., None, None].expand(-1, -1, 1, 2)
         queries = self.head.take_queries(features, xy.gather(2, index)[:, :, 0], frame)
-        output = self.head.follow(features, queries, time, flow.points(few))
+        output = self.head.follow(features, queries, time, flow and flow.points(few))
         return tracking_loss(output, xy, clips.visible[:, few], time != 0, size, self._loss)
 
 

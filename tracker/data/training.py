@@ -25,20 +25,20 @@ class TrackedClips:
         xy: `(B, N, T, 2)` raster pixels.
         visible: `(B, N, T) bool`.
         query_frame: `(B, N) int64`, a frame in which each point is visible.
-        flow: where optical flow leads from the queries, in raster pixels.
+        flow: where optical flow leads from the queries, in raster pixels; None without.
     """
 
     video: Tensor
     xy: Tensor
     visible: Tensor
     query_frame: Tensor
-    flow: FlowProposals
+    flow: FlowProposals | None = None
 
     def to(self, device: torch.device) -> TrackedClips:
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, non_blocking=True)
 
-        flow = FlowProposals(move(self.flow.xy), move(self.flow.sure))
+        flow = self.flow and FlowProposals(move(self.flow.xy), move(self.flow.sure))
         tensors = (self.video, self.xy, self.visible, self.query_frame)
         return TrackedClips(*map(move, tensors), flow)
 
@@ -109,8 +109,7 @@ class TrackedBatches:
         random = Generator().manual_seed(numbers[0])
         query_frame = choose_query_frames(visible, random)
         if not self._with_flow:
-            none = FlowProposals(torch.zeros_like(xy), torch.zeros_like(xy[..., 0]))
-            return TrackedClips(video, xy, visible, query_frame, none)
+            return TrackedClips(video, xy, visible, query_frame)
         size = (video.shape[-1], video.shape[-2])
         flow = flow_from_queries(video, xy, query_frame)
         flow = slide_away(flow, query_frame, size, self._sliding_flow, random)
