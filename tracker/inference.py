@@ -49,7 +49,7 @@ class InferenceConfig:
     context: int = 16
     point_chunk: int | None = None
     iterations: int | None = None
-    shown_from: float = 0.15
+    shown_from: float = 0.1
 
     def __post_init__(self) -> None:
         if self.block < 1 or self.context < 0 or (self.point_chunk or 1) < 1:
