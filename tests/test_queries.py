@@ -205,6 +205,16 @@ def test_damaged_npz_never_raises_anything_but_a_user_error(
         assert queries.txy.shape[1] == 3
 
 
+def test_npz_that_claims_to_be_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "points.npz"
+    np.savez(path, queries=np.zeros((2, 3), np.float32))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="cannot be read"):
+        Queries.load(path)
+
+
 def test_npz_with_objects_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", queries=np.array([[0, 1, 2]], object))
     with pytest.raises(UserError, match="cannot be read"):

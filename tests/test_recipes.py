@@ -14,7 +14,7 @@ from tracker.model import PointTracker
 from tracker.queries import Queries
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = 4
+LAYERS = 2
 """ViT-L has 24; everything else of the checkpoint has its shape."""
 
 SHORT = [

@@ -12,8 +12,8 @@ from tracker.model import PointTracker
 from tracker.registry import make_tracker
 
 SCENES = 3
-FLOOR = 0.47
-"""Average Jaccard on the first scenes of `procedural_128`; 0.509 when the weights were made."""
+FLOOR = 0.57
+"""Average Jaccard on the first scenes of `procedural_128`; 0.607 when the weights were made, Lucas-Kanade 0.464."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_accuracy_stays_above_its_floor(samples: list, monkeypatch: pytest.Monke
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     score = average_jaccard("vjepa", samples)
     assert score > FLOOR
-    assert score > 1.5 * average_jaccard("static", samples)
+    assert score > average_jaccard("lk", samples)
 
 
 def test_files_are_small() -> None:

@@ -20,6 +20,7 @@ UNREADABLE = (
     OSError,
     OverflowError,
     MemoryError,
+    RuntimeError,  # a zip file that claims to be encrypted, or a method that is not known
     RecursionError,
     zipfile.BadZipFile,
     zlib.error,
