@@ -13,7 +13,8 @@ from tracker.registry import make_tracker
 
 SCENES = 3
 FLOOR = 0.57
-"""Average Jaccard on the first scenes of `procedural_128`; 0.607 when the weights were made, Lucas-Kanade 0.464."""
+"""Average Jaccard on the first scenes of `procedural_128`; 0.607 when the weights were made,
+and 0.464 of Lucas-Kanade."""
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,9 @@ UNREADABLE = (
     OSError,
     OverflowError,
     MemoryError,
-    RuntimeError,  # a zip file that claims to be encrypted, or a method that is not known
-    RecursionError,
+    RuntimeError,  # such as of a zip file that claims to be encrypted
     zipfile.BadZipFile,
     zlib.error,
-    NotImplementedError,
 )
 """What the readers of CSV, JSON and NPZ raise when a file is not what its name says."""
 
