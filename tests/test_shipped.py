@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from tracker.backbone import ASSETS
+import pytest
+import torch
+from transformers import VJEPA2Model
+
+from tracker.backbone import ASSETS, BackboneConfig, FrozenBackbone
 from tracker.evaluation import EvaluationSettings, score_sample, track_sample
 from tracker.hydra_entry import compose, instantiate
 from tracker.metrics import mean_metrics
@@ -34,6 +38,18 @@ def test_accuracy_stays_above_its_floor(samples: list, monkeypatch: pytest.Monke
     score = average_jaccard("vjepa", samples)
     assert score > FLOOR
     assert score > average_jaccard("lk", samples)
+
+
+def test_the_pretrained_backbone_loads_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    video = torch.rand(1, 4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    settings = BackboneConfig("mini", layers=(4, 8), input_size=(64, 64), window=4)
+    trained = FrozenBackbone(settings)(video).features
+    random = FrozenBackbone(replace(settings, source="mini-random"))(video).features
+    assert trained.shape == random.shape and torch.isfinite(trained).all()
+    assert not torch.allclose(trained, random, atol=0.1)
+    plain = VJEPA2Model.from_pretrained(ASSETS / "mini" / "backbone")
+    assert plain.config.hidden_size == trained.shape[3]
 
 
 def test_files_are_small() -> None:

@@ -365,7 +365,7 @@ def _check_folder(path: str, source: str) -> None:
     folder = Path(path)
     if source == "mini" and not (folder / "config.json").is_file():
         raise UserError(
-            "backbone 'mini' is not in this version: its trained weights do not ship yet; use "
+            f"backbone 'mini' lacks {folder / 'config.json'}; install the package again, or use "
             f"{RANDOM_MINI} (the same architecture, random weights), a folder or a hub id"
         )
     looks_like_path = folder.is_absolute() or path.startswith(".")
