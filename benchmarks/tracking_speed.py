@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -102,14 +103,15 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--points", type=int, nargs="+", default=[256, 1024])
-    parser.add_argument("--iterations", type=int, default=4)
+    parser.add_argument("--iterations", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    random = np.random.default_rng(0)
-    shape = (args.frames, args.size, args.size, 3)
-    video = Video.from_array(random.integers(0, 256, shape, dtype=np.uint8))
+    # A picture that flow can follow, or it would be lost, and its time saved, from the start.
+    noise = np.random.default_rng(0).integers(0, 256, (args.size, args.size, 3), dtype=np.uint8)
+    picture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
+    video = Video.from_array(np.stack([np.roll(picture, t, 1) for t in range(args.frames)]))
     tracker = build(args.backbone, args.iterations).to(args.device)
     print(f"{args.backbone}, {args.frames} frames of {args.size}x{args.size}, {args.device}")
     for points in args.points:
