@@ -31,7 +31,7 @@ class FrameFeatures:
         maps: for the coarse match, one for each branch, all of one grid.
         levels: for local correlation.
         size: `(W, H)` of the fine image.
-        gray: `(T, H, W) uint8` at the video's own size, for optical flow; None without.
+        gray: `(T, H, W) uint8` for optical flow, of a size of its own; None without.
     """
 
     maps: list[Level]
