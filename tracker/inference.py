@@ -21,9 +21,9 @@ from tracker.errors import UserError
 from tracker.flow import FlowProposals, chain_flow
 from tracker.head.tracking_head import (
     FrameFeatures,
-    HeadOutput,
     QueryDescriptors,
     TrackingHead,
+    confidence_of,
 )
 
 SMALLEST_CHUNK = 8
@@ -76,7 +76,7 @@ class FollowedFrames:
     @property
     def confidence(self) -> Tensor:
         """`(N, T)` probability of being visible and certain."""
-        return HeadOutput([self.xy], [self.judged], None).confidence
+        return confidence_of(self.judged)
 
 
 class Follower:

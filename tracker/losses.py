@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tracker.data.training import query_positions
 from tracker.head import HeadOutput
 from tracker.head.correlation import Level, sample_query_patches
 
@@ -132,8 +133,7 @@ def matching_loss(
         size: `(W, H)` of the fine image.
         temperature: that cosines are multiplied by.
     """
-    index = query_frame[..., None, None].expand(-1, -1, 1, 2)
-    start = xy.gather(2, index)[:, :, 0]
+    start = query_positions(xy, query_frame)
     losses = []
     for level in levels:
         query = sample_query_patches(level, start, query_frame, 0)[:, :, 0]

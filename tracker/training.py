@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tracker.backbone import resize
 from tracker.data.benchmark import Benchmark, Sample
-from tracker.data.training import TrackedClips
+from tracker.data.training import TrackedClips, query_positions
 from tracker.errors import UserError
 from tracker.evaluation import EvaluationSettings, score_sample, track_sample
 from tracker.flow import FlowProposals
@@ -67,8 +67,7 @@ class HeadWithLoss(nn.Module):
         """Follow the first points of each clip and compare with their truth."""
         few = slice(self._loss.followed)
         xy, frame, time = xy[:, few], clips.query_frame[:, few], time_to_query[:, few]
-        index = frame[..., None, None].expand(-1, -1, 1, 2)
-        queries = self.head.take_queries(features, xy.gather(2, index)[:, :, 0], frame)
+        queries = self.head.take_queries(features, query_positions(xy, frame), frame)
         output = self.head.follow(features, queries, time, flow and flow.points(few))
         return tracking_loss(output, xy, clips.visible[:, few], time != 0, size, self._loss)
 

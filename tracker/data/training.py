@@ -118,10 +118,15 @@ class TrackedBatches:
         return TrackedClips(video, xy, visible, query_frame, flow)
 
 
+def query_positions(xy: Tensor, query_frame: Tensor) -> Tensor:
+    """Read tracks `(B, N, T, 2)` at each point's own frame `(B, N)`; returns `(B, N, 2)`."""
+    return xy.gather(2, query_frame[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+
+
 def flow_from_queries(video: Tensor, xy: Tensor, query_frame: Tensor) -> FlowProposals:
     """Follow each query by optical flow; shapes as in `TrackedClips`."""
     frames = (rearrange(video, "b t c h w -> b t h w c") * 255).byte().cpu().numpy()
-    start = xy.gather(2, query_frame[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+    start = query_positions(xy, query_frame)
     chains = [
         chain_flow(
             gray_frames(clip),

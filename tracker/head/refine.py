@@ -22,6 +22,9 @@ STEP_PIXELS = 4.0
 """Fine pixels that one unit of the predicted update stands for."""
 
 FREQUENCIES = 6
+CANDIDATE_FEATURES = 5
+"""Width of what a step is told of each candidate."""
+
 RELUCTANCE = 3.0
 """How much likelier a step stays than goes over to a candidate, before training, as a logit."""
 
@@ -39,7 +42,7 @@ class Candidates:
     sure: Tensor
 
     def describe(self, xy: Tensor) -> Tensor:
-        """Describe the way from positions `(B, N, T, 2)`, as `(B, N, T, 5 * K)`."""
+        """Describe the way from `(B, N, T, 2)`, as `(B, N, T, CANDIDATE_FEATURES * K)`."""
         way = self.way_from(xy)
         near, far = (way / 2).clamp(-2, 2), (way / 16).clamp(-2, 2)
         return torch.cat([near, far, self.sure[..., None]], dim=-1).flatten(-2)
@@ -98,7 +101,9 @@ class RefinementStep(nn.Module):
             nn.Sequential(nn.Linear(cells, channels), nn.GELU(), nn.Linear(channels, channels))
             for _ in range(levels)
         )
-        self.embed = nn.Linear(levels * channels + state_features() + 5 * candidates, width)
+        self.embed = nn.Linear(
+            levels * channels + state_features() + CANDIDATE_FEATURES * candidates, width
+        )
         self.blocks = nn.ModuleList(
             TemporalBlock(width, config.heads, config.reach) for _ in range(config.depth)
         )

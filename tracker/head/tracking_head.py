@@ -105,8 +105,13 @@ class HeadOutput:
     @property
     def confidence(self) -> Tensor:
         """`(B, N, T)` probability of being visible and certain, after the last iteration."""
-        visible, uncertain = self.judged[-1].unbind(-1)
-        return visible.sigmoid() * (1 - uncertain.sigmoid())
+        return confidence_of(self.judged[-1])
+
+
+def confidence_of(judged: Tensor) -> Tensor:
+    """Probability of being visible and certain, from logits `(..., 2)` of visible and uncertain."""
+    visible, uncertain = judged.unbind(-1)
+    return visible.sigmoid() * (1 - uncertain.sigmoid())
 
 
 class TrackingHead(nn.Module):
@@ -199,7 +204,7 @@ class TrackingHead(nn.Module):
         """
         xy, judged, logits = self.coarse(queries.vectors, features.maps, features.size)
         xy, judged = xy.float(), judged.float()
-        candidates = [(xy.detach(), HeadOutput([xy], [judged.detach()], None).confidence)]
+        candidates = [(xy.detach(), confidence_of(judged.detach()))]
         here = (time_to_query == 0)[..., None]
         start = queries.xy[:, :, None].float()
         begin = xy
