@@ -27,7 +27,6 @@ SHORT = [
     "validation.scenes=1",
     "validation.config.frames=4",
     "training.max_steps=1",
-    "training.precision=no",
     "threads=1",
 ]
 

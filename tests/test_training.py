@@ -56,6 +56,20 @@ def history(folder: Path) -> np.ndarray:
         return np.array([[float(x) for x in row] for row in list(csv.reader(file))[1:]])
 
 
+def test_losses_in_half_precision_are_nearly_the_same(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path)
+    batch = TrackedBatches(ProceduralTracks(6, (64, 64), 8)).batch([0])
+    inputs = loop.task.inputs(batch)
+    exact = loop.task.model(*inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = loop.task.model(*inputs)
+    assert rough["coarse"] != exact["coarse"]
+    for name in ("coarse", "matching", "visibility"):
+        torch.testing.assert_close(rough[name], exact[name], rtol=0.05, atol=0.02)
+    rough["loss"].backward()
+    assert all(torch.isfinite(p.grad).all() for p in loop.task.model.parameters())
+
+
 def test_training_changes_the_head_and_no_byte_of_the_backbone(tmp_path: Path) -> None:
     loop = make_loop(tmp_path)
     tracker = loop.task.tracker

@@ -23,7 +23,7 @@ class Level:
 
     Attributes:
         table: `(B, T, h, w, C)`, channels last and contiguous.
-        stride: `(2,)` fine pixels per cell in x and y.
+        stride: `(2,) float32` fine pixels per cell in x and y.
     """
 
     table: Tensor
@@ -33,7 +33,7 @@ class Level:
     def of(cls, features: Tensor, size: tuple[int, int]) -> Level:
         """Make a level of `(B, T, C, h, w)` features of a fine image of `size` `(W, H)`."""
         height, width = features.shape[-2:]
-        stride = features.new_tensor([size[0] / width, size[1] / height])
+        stride = torch.tensor([size[0] / width, size[1] / height], device=features.device)
         return cls(features.permute(0, 1, 3, 4, 2).contiguous(), stride)
 
     @staticmethod
@@ -84,6 +84,8 @@ def interpolate_patch(cells: Tensor, fraction: Tensor) -> Tensor:
     Returns:
         `(..., K - 1, K - 1, C)`.
     """
+    # Under autocast products come in half precision, positions never do.
+    fraction = fraction.to(cells.dtype)
     x, y = fraction[..., 0, None, None, None], fraction[..., 1, None, None, None]
     rows = torch.lerp(cells[..., :-1, :, :], cells[..., 1:, :, :], y)
     return torch.lerp(rows[..., :, :-1, :], rows[..., :, 1:, :], x)
