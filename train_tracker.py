@@ -46,7 +46,7 @@ def main() -> int:
     if config.warm_start:
         start_from(tracker, config.warm_start)
     task = TrackingTask(tracker, instantiate(config.loss), instantiate(config.validation))
-    source = TrackedBatches(instantiate(config.data), config.head.use_flow)
+    source = TrackedBatches(instantiate(config.data), tracker.config.head.reads_flow)
     loop = TrainingLoop(task, source, training, run, accelerator)
     if loop.is_main:
         parameters = sum(p.numel() for p in tracker.parameters())

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tracker.flow import LONGEST_SIDE, MAX_ROUND_TRIP, chain_flow, gray_frames, sample
 
+SIZE = (128, 96)
+
 
 def blobs(size: tuple[int, int] = (96, 128), seed: int = 0) -> np.ndarray:
     """A smooth random picture `(H, W) uint8`."""
@@ -21,9 +23,8 @@ def blobs(size: tuple[int, int] = (96, 128), seed: int = 0) -> np.ndarray:
 def sliding(length: int, step: tuple[float, float]) -> list[np.ndarray]:
     """A picture that moves by `step` pixels a frame."""
     picture = blobs((160, 220))
-    size = (128, 96)
     move = [np.float32([[1, 0, t * step[0] - 40], [0, 1, t * step[1] - 30]]) for t in range(length)]
-    return [cv2.warpAffine(picture, m, size, flags=cv2.INTER_LINEAR) for m in move]
+    return [cv2.warpAffine(picture, m, SIZE, flags=cv2.INTER_LINEAR) for m in move]
 
 
 @settings(max_examples=10, deadline=None)
@@ -31,7 +32,7 @@ def sliding(length: int, step: tuple[float, float]) -> list[np.ndarray]:
 def test_chain_follows_a_shift_both_ways(dx: float, dy: float, frame: int) -> None:
     images = sliding(6, (dx, dy))
     start = np.float32([[60, 50], [70.5, 44.25]])
-    xy, sure = chain_flow(images, np.full(2, frame), start, np.ones(2, np.float32))
+    xy, sure = chain_flow(images, np.full(2, frame), start, np.ones(2, np.float32), SIZE)
     time = np.arange(6) - frame
     truth = start[:, None] + time[None, :, None] * np.float32([dx, dy])
     assert (sure > 0.8).all()
@@ -41,17 +42,49 @@ def test_chain_follows_a_shift_both_ways(dx: float, dy: float, frame: int) -> No
 def test_points_may_be_known_in_different_frames() -> None:
     images = sliding(5, (1.5, -1.0))
     frame, start = np.array([0, 4]), np.float32([[60, 50], [66, 46]])
-    together = chain_flow(images, frame, start, np.ones(2, np.float32))
+    together = chain_flow(images, frame, start, np.ones(2, np.float32), SIZE)
     for n in range(2):
-        alone = chain_flow(images, frame[n : n + 1], start[n : n + 1], np.ones(1))
+        alone = chain_flow(images, frame[n : n + 1], start[n : n + 1], np.ones(1), SIZE)
         np.testing.assert_array_equal(together[0][n], alone[0][0])
         np.testing.assert_array_equal(together[1][n], alone[1][0])
+
+
+def test_positions_are_told_in_pixels_of_the_given_size() -> None:
+    images = sliding(4, (1.5, -1.0))
+    frame, start, sure = np.zeros(1, int), np.float32([[60, 50]]), np.ones(1)
+    xy, trust = chain_flow(images, frame, start, sure, SIZE)
+    scale = np.float32([3, 0.5])
+    larger, same = chain_flow(images, frame, start * scale, sure, (3 * SIZE[0], SIZE[1] // 2))
+    np.testing.assert_allclose(larger, xy * scale, rtol=1e-5)
+    np.testing.assert_array_equal(same, trust)
+
+
+def test_each_pair_of_frames_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    create, calls = cv2.DISOpticalFlow_create, []
+
+    class Counted:
+        def __init__(self, preset: int) -> None:
+            self._method = create(preset)
+            self.setFinestScale = self._method.setFinestScale
+
+        def calc(self, one: np.ndarray, two: np.ndarray, none: None) -> np.ndarray:
+            calls.append((one, two))
+            return self._method.calc(one, two, none)
+
+    monkeypatch.setattr(cv2, "DISOpticalFlow_create", Counted)
+    images = sliding(6, (1, 0))
+    start = np.float32([[60, 50]] * 3)
+    chain_flow(images, np.array([0, 3, 5]), start, np.ones(3), SIZE)
+    assert len(calls) == 2 * 5
+    calls.clear()
+    chain_flow(images, np.full(3, 2), start, np.array([0, 1, 1]), SIZE)
+    assert len(calls) == 2 * 5
 
 
 def test_lost_points_stay_lost() -> None:
     images = sliding(6, (1, 0))
     images[3] = np.random.default_rng(0).integers(0, 255, (96, 128), np.uint8)
-    _, sure = chain_flow(images, np.zeros(1, int), np.float32([[60, 50]]), np.ones(1))
+    _, sure = chain_flow(images, np.zeros(1, int), np.float32([[60, 50]]), np.ones(1), SIZE)
     assert (sure[0, :3] > 0.8).all()
     assert (sure[0, 3:] == 0).all()
 
@@ -60,7 +93,7 @@ def test_unsure_points_are_not_followed_and_trust_never_rises() -> None:
     images = sliding(6, (1, 1))
     sure = np.float32([0, 0.6, 1])
     start = np.float32([[60, 50]] * 3)
-    _, trust = chain_flow(images, np.zeros(3, int), start, sure)
+    _, trust = chain_flow(images, np.zeros(3, int), start, sure, SIZE)
     assert (trust[0] == 0).all()
     assert trust[1].max() == pytest.approx(0.6)
     assert (np.diff(trust, axis=1) <= 0).all()
@@ -68,7 +101,7 @@ def test_unsure_points_are_not_followed_and_trust_never_rises() -> None:
 
 def test_points_that_leave_the_frame_are_lost() -> None:
     images = sliding(6, (6, 0))
-    xy, sure = chain_flow(images, np.zeros(1, int), np.float32([[112, 50]]), np.ones(1))
+    xy, sure = chain_flow(images, np.zeros(1, int), np.float32([[112, 50]]), np.ones(1), SIZE)
     outside = xy[0, :, 0] >= 128
     assert outside.any()
     assert (sure[0, outside] == 0).all()
@@ -77,7 +110,7 @@ def test_points_that_leave_the_frame_are_lost() -> None:
 @pytest.mark.parametrize("size", [(8, 8), (16, 16), (20, 300)])
 def test_small_frames_do_no_harm(size: tuple[int, int]) -> None:
     images = [blobs(size)] * 3
-    xy, sure = chain_flow(images, np.ones(1, int), np.float32([[4, 4]]), np.ones(1))
+    xy, sure = chain_flow(images, np.ones(1, int), np.float32([[4, 4]]), np.ones(1), size[::-1])
     assert np.isfinite(xy).all()
     assert sure[0, 1] == 1
     assert (sure[0, ::2] > 0.9).all() == (min(size) >= 16)
@@ -103,6 +136,6 @@ def test_what_counts_as_lost() -> None:
     images = sliding(2, (1, 0))
     images[1][:, 64:] = blobs((96, 64), seed=5)
     start = np.float32([[30, 50], [100, 50]])
-    _, sure = chain_flow(images, np.zeros(2, int), start, np.ones(2))
+    _, sure = chain_flow(images, np.zeros(2, int), start, np.ones(2), SIZE)
     assert sure[0, 1] > 1 - 0.5 / MAX_ROUND_TRIP
     assert sure[1, 1] < sure[0, 1]

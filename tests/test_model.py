@@ -63,6 +63,10 @@ class TestSaving:
         assert first.fingerprint == again.fingerprint != other.fingerprint
         again.head.refine.update.bias.data += 1
         assert again.fingerprint != first.fingerprint
+        again.template = fitted_template()
+        templated = again.fingerprint
+        again.template.mean[0, 0, 0, 0, 0] += 1
+        assert len({templated, again.fingerprint, first.fingerprint}) == 3
 
     @pytest.mark.parametrize(
         "changes", [{"head": {"width": 64}}, {"inference": {"nope": 1}}, {"fine_size": [7, 7]}]
@@ -169,6 +173,15 @@ class TestStream:
             results.append([stream.push(frames[:5]), stream.push(frames[5:8])])
             stream.push(frames[8:])
         assert results[0] == results[1]
+
+    def test_frames_before_any_query(self) -> None:
+        video, queries = tiny_video(16), Queries([[10, 40, 30]])
+        stream = tiny_tracker().stream(queries, SIZE)
+        early = [stream.push(chunk) for chunk in (video.read(0, 4), video.read(4, 8))]
+        assert not any(part.visible.any() for part in early)
+        late = stream.push(video.read(8, 16))
+        whole = tiny_tracker().track(video, queries)
+        np.testing.assert_allclose(late.xy[:, 2:], whole.xy[:, 10:], atol=1e-2)
 
     def test_queries_wait_for_their_frame(self) -> None:
         stream = tiny_tracker().stream(Queries([[0, 20, 20], [10, 40, 30]]), SIZE)

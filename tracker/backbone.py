@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -288,6 +290,20 @@ def resize(video: Tensor, size: tuple[int, int]) -> Tensor:
         video.flatten(0, 1), size, mode="bilinear", antialias=True, align_corners=False
     )
     return flat.unflatten(0, video.shape[:2])
+
+
+def shrink_frames(
+    frames: Iterable[np.ndarray], size: tuple[int, int], device: torch.device | str = "cpu"
+) -> Tensor:
+    """Turn frames, each `(h, w, 3) uint8`, into `(1, T, 3, height, width) float32` in 0..1.
+
+    One frame at a time, so that large ones are never all held as floats at their own size.
+    """
+    small = []
+    for frame in frames:
+        picture = torch.tensor(frame, device=device).permute(2, 0, 1).float() / 255
+        small.append(resize(picture[None, None], size))
+    return torch.cat(small, dim=1)
 
 
 def normalise(video: Tensor) -> Tensor:

@@ -54,31 +54,63 @@ def gray_frames(frames: np.ndarray) -> np.ndarray:
     return np.stack(gray)
 
 
+class FlowBetweenFrames:
+    """Dense flow between neighbouring images, each pair computed once for both directions of time.
+
+    Args:
+        images: T of `(H, W) uint8`.
+        finest_scale: flow is computed on images halved so many times.
+    """
+
+    def __init__(self, images: Sequence[np.ndarray], finest_scale: int) -> None:
+        self._images = images
+        self._method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._method.setFinestScale(finest_scale)
+        self._pairs: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def there_and_back(self, start: int, end: int, again: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the fields `(H, W, 2)` from image `start` to its neighbour `end` and back.
+
+        Args:
+            again: whether this pair will be asked for once more, and is worth its memory.
+        """
+        first = min(start, end)
+        if first in self._pairs:
+            pair = self._pairs.pop(first)
+        else:
+            one, two = self._images[first], self._images[first + 1]
+            # Half precision: errors of at most 1/64 pixel for moves below 64 pixels.
+            pair = (
+                self._method.calc(one, two, None).astype(np.float16),
+                self._method.calc(two, one, None).astype(np.float16),
+            )
+        if again:
+            self._pairs[first] = pair
+        return pair if start == first else pair[::-1]
+
+
 def step_flow(
-    method: cv2.DenseOpticalFlow,
-    start_image: np.ndarray,
-    end_image: np.ndarray,
-    xy: np.ndarray,
-    sure: np.ndarray,
+    there: np.ndarray, back: np.ndarray, xy: np.ndarray, sure: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points one frame on.
 
     Args:
-        start_image, end_image: `(H, W) uint8`.
+        there, back: `(H, W, 2)` flow to that frame and from it.
         xy: `(N, 2)` raster pixels in the first image.
         sure: `(N,)` the share of the allowed round trip that the worst one so far left over.
 
     Returns:
         Positions in the second image `(N, 2)` and the new `sure (N,)`.
     """
-    moved = xy + sample(method.calc(start_image, end_image, None), xy)
-    returned = moved + sample(method.calc(end_image, start_image, None), moved)
-    error = np.linalg.norm(returned - xy, axis=-1) * 256 / max(start_image.shape)
+    moved = xy + sample(there, xy)
+    returned = moved + sample(back, moved)
+    error = np.linalg.norm(returned - xy, axis=-1) * 256 / max(there.shape)
     return moved, np.minimum(sure, np.clip(1 - error / MAX_ROUND_TRIP, 0, 1))
 
 
 def sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
     """Read a field `(H, W, 2)` at raster positions `(N, 2)`; beyond the border it goes on."""
+    field = field.astype(np.float32)
     # OpenCV counts from pixel centres, we from the image's corner.
     x, y = np.ascontiguousarray((xy - 0.5).T, np.float32)[:, None]
     parts = [
@@ -93,36 +125,40 @@ def chain_flow(
     frame: np.ndarray,
     xy: np.ndarray,
     sure: np.ndarray,
+    size: tuple[int, int],
     finest_scale: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points through T images, both ways from where each is known.
 
     Args:
-        images: T of `(H, W) uint8`.
+        images: T of `(h, w) uint8`.
         frame: `(N,)` the image in which each point is known.
-        xy: `(N, 2)` raster pixels there.
+        xy: `(N, 2)` raster pixels there, of frames of `size`.
         sure: `(N,)` how sure each is there; points at 0 are not followed.
+        size: `(W, H)` that positions are told in; the images may be smaller.
         finest_scale: flow is computed on images halved so many times.
 
     Returns:
         Positions `(N, T, 2) float32` and `sure (N, T) float32`. Where a point is lost or outside
         the frame `sure` is 0, and the position means nothing.
     """
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    method.setFinestScale(finest_scale)
+    height, width = images[0].shape
+    scale = np.float32([width / size[0], height / size[1]])
     count, length = len(xy), len(images)
-    places = np.repeat(np.asarray(xy, np.float32)[:, None], length, axis=1)
+    places = np.repeat((np.asarray(xy, np.float32) * scale)[:, None], length, axis=1)
     trust = np.zeros((count, length), np.float32)
     trust[np.arange(count), frame] = sure
+    latest = max(frame[np.asarray(sure) > 0], default=0)
+    flow = FlowBetweenFrames(images, finest_scale)
     passes = ((1, range(1, length)), (-1, range(length - 2, -1, -1)))
-    for step, order in passes if min(images[0].shape) >= SMALLEST_SIDE else ():
+    for step, order in passes if min(height, width) >= SMALLEST_SIDE else ():
         for t in order:
             before = t - step
             rows = np.flatnonzero((frame * step < t * step) & (trust[:, before] > 0))
             if rows.size:
+                fields = flow.there_and_back(before, t, again=step == 1 and t <= latest)
                 places[rows, t], trust[rows, t] = step_flow(
-                    method, images[before], images[t], places[rows, before], trust[rows, before]
+                    *fields, places[rows, before], trust[rows, before]
                 )
-    height, width = images[0].shape
     trust[~((places >= 0) & (places < (width, height))).all(-1)] = 0
-    return places, trust
+    return places / scale, trust

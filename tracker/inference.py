@@ -1,9 +1,9 @@
 """Running the head over videos of any length with constant memory.
 
-A video is cut into blocks of frames. Each block's features are computed once and joined with those
-of the `context` frames beside it, whose tracks are known already; the head then follows the points
-through both, and the block's part is the result. Blocks are visited forwards, so that every point
-is followed from its query to the end, and then backwards for points that were asked for later.
+A video is cut into blocks of frames. A block's features are joined with those of the `context`
+frames beside it, whose tracks are known already; the head then follows the points through both,
+and the block's part is the result. Blocks are visited forwards, so that every point is followed
+from its query to the end, and then backwards for points that were asked for later.
 
 Positions here are fine pixels, one video at a time (B = 1).
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +28,9 @@ from tracker.head.tracking_head import (
 SMALLEST_CHUNK = 8
 SURE_ENOUGH = 0.5
 """Flow starts again in a new block from points that are visible and certain with more than this."""
+
+SEEN = (10.0, -10.0)
+"""Logits of visibility and of being uncertain that leave no doubt."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,12 @@ class InferenceConfig:
     shown_from: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.block < 1 or self.context < 0 or (self.point_chunk or 1) < 1:
+        chunk, iterations = self.point_chunk, self.iterations
+        small = self.block < 1 or self.context < 0 or (chunk is not None and chunk < 1)
+        if small or (iterations is not None and iterations < 0):
             raise UserError(
-                f"block {self.block}, context {self.context}, point_chunk {self.point_chunk}: "
-                "use positive numbers"
+                f"inference.block={self.block}, context={self.context}, point_chunk={chunk}, "
+                f"iterations={iterations}: use positive numbers"
             )
         if not 0 <= self.shown_from < 1:
             raise UserError(f"inference.shown_from={self.shown_from} must be from 0 to below 1")
@@ -78,6 +82,14 @@ class FollowedFrames:
         """`(N, T)` probability of being visible and certain."""
         return confidence_of(self.judged)
 
+    def frames(self, index: slice) -> FollowedFrames:
+        """Return a copy of some of the frames; a view would keep all of them in memory."""
+        return FollowedFrames(self.xy[:, index].clone(), self.judged[:, index].clone())
+
+    def put(self, points: Tensor, index: slice, found: FollowedFrames) -> None:
+        """Overwrite the tracks of `points` in the frames `index`."""
+        self.xy[points, index], self.judged[points, index] = found.xy, found.judged
+
 
 class Follower:
     """Follows points from block to neighbouring block, in one direction of time.
@@ -86,7 +98,8 @@ class Follower:
         head: in eval mode.
         queries: `(N, 3)` as frame and fine pixels.
         config: how much to do at once.
-        backward: True where each block lies before the last one.
+        backward: True where each block lies before the last one. Points then come in by
+            `take_over`; forwards they do as soon as their query's frame does.
     """
 
     def __init__(
@@ -95,92 +108,115 @@ class Follower:
         self.head, self.config, self.backward = head, config, backward
         self.frame = queries[:, 0].round().long()
         self.xy = queries[:, 1:]
+        self.active = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
+        self.descriptors: QueryDescriptors | None = None
         self._features: FrameFeatures | None = None
         self._known: FollowedFrames | None = None
-        self._flow: FlowProposals | None = None
-        self.descriptors: QueryDescriptors | None = None
-        self._has_descriptor = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
         self._chunk = config.point_chunk or (32 if queries.is_cpu else 512)
 
-    def adopt(self, descriptors: QueryDescriptors) -> None:
-        """Take over all queries' descriptors from a follower that has seen their frames."""
-        self.descriptors = descriptors
-        self._has_descriptor[:] = True
+    def look_at(self, features: FrameFeatures) -> None:
+        """Take frames as context in which no track is known yet."""
+        self._remember(features, self._blank(features.num_frames))
 
-    def look_back(self, features: FrameFeatures) -> None:
-        """Take frames before the first block as context, in which no track is known yet."""
-        self.enter(features, self._blank(features.num_frames))
+    def take_over(
+        self, points: Tensor, descriptors: QueryDescriptors, tracks: FollowedFrames
+    ) -> None:
+        """Go on with points that another follower has followed.
+
+        Args:
+            points: `(N,) bool`, which ones.
+            descriptors: of all N.
+            tracks: of all N in the frames that are kept as context, or more.
+        """
+        self.descriptors = descriptors
+        self.active = self.active | points
+        if self._known is not None:
+            kept = slice(0, self._known.xy.shape[1])
+            self._known.xy[points] = tracks.xy[points, kept]
+            self._known.judged[points] = tracks.judged[points, kept]
 
     @torch.inference_mode()
-    def push(self, features: FrameFeatures, start: int) -> FollowedFrames:
+    def push(
+        self,
+        features: FrameFeatures,
+        start: int,
+        on_share: Callable[[float], None] = lambda share: None,
+    ) -> FollowedFrames:
         """Follow the points through the next block, whose first frame is `start`.
 
-        Points whose query lies ahead in time of all that was seen stay at their query, with
-        logits that say invisible.
+        Points that are not active stay at their query, with logits that say invisible. `on_share`
+        is called with the share of the work that is done.
         """
         length = features.num_frames
-        had_descriptor = self._has_descriptor.clone()
-        self._take_queries(features, start)
-        joined, offset = features, 0
-        if self._features is not None:
-            parts = [features, self._features] if self.backward else [self._features, features]
-            joined = FrameFeatures.join(parts)
-            offset = 0 if self.backward else self._features.num_frames
+        before = self.active
+        if not self.backward:
+            self._take_queries(features, start)
+        joined, offset = self._join(features)
         first = start - offset
         frames = torch.arange(first, first + joined.num_frames, device=self.xy.device)
         time_to_query = frames[None] - self.frame[:, None]
         everything = self._blank(joined.num_frames)
         mask = torch.zeros_like(time_to_query, dtype=torch.bool)
         if self._known is not None:
-            old = slice(length, None) if self.backward else slice(0, offset)
-            everything.xy[:, old], everything.judged[:, old] = self._known.xy, self._known.judged
+            beside = slice(length, None) if self.backward else slice(0, offset)
+            everything.put(torch.ones_like(before), beside, self._known)
             # A point that just came in has no past: there the coarse match must look for it.
-            mask[:, old] = had_descriptor[:, None]
-        flow = self._propose(joined, start, length, had_descriptor)
-        active = self._has_descriptor.nonzero()[:, 0]
-        for rows in active.split(self._chunk):
-            self._follow(joined, rows, time_to_query, flow, mask, everything)
-        new = slice(0, length) if self.backward else slice(offset, None)
-        result = FollowedFrames(everything.xy[:, new], everything.judged[:, new])
-        self.enter(joined, everything, flow)
-        return result
+            mask[:, beside] = before[:, None]
+        if self.active.any():
+            flow = self._propose(joined, start, length, before)
+            rows = self.active.nonzero()[:, 0]
+            for number, part in enumerate(rows.split(self._chunk), start=1):
+                self._follow(joined, part, time_to_query, flow, mask, everything)
+                on_share(min(1.0, number * self._chunk / len(rows)))
+        self._remember(joined, everything)
+        return everything.frames(slice(0, length) if self.backward else slice(offset, None))
+
+    def _join(self, features: FrameFeatures) -> tuple[FrameFeatures, int]:
+        """Join a block's features with their context; return how many frames come before it."""
+        if self._features is None:
+            return features, 0
+        if self.backward:
+            return FrameFeatures.join([features, self._features]), 0
+        return FrameFeatures.join([self._features, features]), self._features.num_frames
 
     def _propose(
-        self, joined: FrameFeatures, start: int, length: int, known: Tensor
+        self, joined: FrameFeatures, start: int, length: int, before: Tensor
     ) -> FlowProposals | None:
-        """Follow optical flow through a block, from queries in it and from tracks beside it."""
-        if joined.gray is None or not self.head.config.use_flow:
+        """Follow optical flow through a block, from queries in it and from tracks beside it.
+
+        In the context itself the proposals are the tracks that are known.
+
+        Args:
+            before: `(N,) bool`, the points that were followed up to this block.
+        """
+        if joined.gray is None:
             return None
         beside = joined.num_frames - length
+        begin, trust = self.xy, (self.active & ~before).to(self.xy)
         xy = self.xy[:, None].repeat(1, joined.num_frames, 1)
         sure = torch.zeros_like(xy[..., 0])
-        old = slice(length, None) if self.backward else slice(0, beside)
-        if self._flow is not None:
-            xy[:, old], sure[:, old] = self._flow.xy[0], self._flow.sure[0]
+        if self._known is not None:
+            nearest, old = (0, slice(length, None)) if self.backward else (-1, slice(0, beside))
+            known = self._known.confidence
+            known = torch.where(known > SURE_ENOUGH, known, 0) * before[:, None]
+            xy[:, old], sure[:, old] = self._known.xy, known
+            begin = torch.where(before[:, None], self._known.xy[:, nearest], begin)
+            trust = torch.where(before, known[:, nearest], trust)
         # The block, and one frame beside it.
         near = min(beside, 1)
-        block = slice(0, length + near) if self.backward else slice(beside - near, None)
         first = start if self.backward else start - near
-        inside = (self.frame >= start) & (self.frame < start + length) & ~known
         edge = length - 1 + near if self.backward else 0
-        frame = torch.where(inside, self.frame - first, edge)
-        begin, trust = self.xy.clone(), inside.to(sure)
-        if self._known is not None:
-            nearest = 0 if self.backward else -1
-            begin[known] = self._known.xy[known, nearest]
-            trust[known] = self._known.confidence[known, nearest]
-        trust = torch.where(trust > SURE_ENOUGH, trust, 0)
-        size = joined.gray.shape[2], joined.gray.shape[1]
-        scale = np.float32([size[0] / joined.size[0], size[1] / joined.size[1]])
+        images = slice(0, length + near) if self.backward else slice(beside - near, None)
         places, certain = chain_flow(
-            joined.gray[block],
-            frame.cpu().numpy(),
-            begin.float().cpu().numpy() * scale,
+            joined.gray[images],
+            torch.where(before | ~self.active, edge, self.frame - first).cpu().numpy(),
+            begin.float().cpu().numpy(),
             trust.float().cpu().numpy(),
+            joined.size,
         )
         new = slice(0, length) if self.backward else slice(near, None)
         part = slice(0, length) if self.backward else slice(beside, None)
-        xy[:, part] = torch.from_numpy(places[:, new] / scale).to(xy)
+        xy[:, part] = torch.from_numpy(places[:, new]).to(xy)
         sure[:, part] = torch.from_numpy(certain[:, new]).to(sure)
         return FlowProposals(xy[None], sure[None])
 
@@ -214,13 +250,15 @@ class Follower:
             for part in rows.split(self._chunk):
                 self._follow(features, part, time_to_query, flow, mask, everything)
             return
-        everything.xy[rows] = output.xy[-1][0]
-        everything.judged[rows] = output.judged[-1][0]
+        # Training does not judge the query's own frame, where the point is known to be seen.
+        here = (time_to_query[rows] == 0)[..., None]
+        judged = torch.where(here, output.judged[-1].new_tensor(SEEN), output.judged[-1][0])
+        everything.put(rows, slice(None), FollowedFrames(output.xy[-1][0], judged))
 
     def _take_queries(self, features: FrameFeatures, start: int) -> None:
         """Read the descriptors of queries that lie in this block."""
         inside = (self.frame >= start) & (self.frame < start + features.num_frames)
-        rows = (inside & ~self._has_descriptor).nonzero()[:, 0]
+        rows = (inside & ~self.active).nonzero()[:, 0]
         if not len(rows):
             return
         new = self.head.take_queries(features, self.xy[rows][None], self.frame[rows][None] - start)
@@ -237,29 +275,21 @@ class Follower:
             strict=True,
         ):
             target[:, rows] = value
-        self._has_descriptor[rows] = True
+        self.active = self.active | inside
 
     def _blank(self, length: int) -> FollowedFrames:
+        """Return tracks that stay at their query, unseen."""
         xy = self.xy[:, None].repeat(1, length, 1)
-        judged = torch.full_like(xy, -10.0)
-        judged[..., 1] = 10.0
-        return FollowedFrames(xy, judged)
+        return FollowedFrames(xy, (-xy.new_tensor(SEEN)).expand_as(xy).clone())
 
-    def enter(
-        self, features: FrameFeatures, known: FollowedFrames, flow: FlowProposals | None = None
-    ) -> None:
-        """Stand beside frames whose tracks are known; those nearest to the next block are kept."""
+    def _remember(self, features: FrameFeatures, known: FollowedFrames) -> None:
+        """Keep the frames nearest to the next block as its context."""
         count = min(self.config.context, features.num_frames)
         if count == 0:
-            self._features = self._known = self._flow = None
+            self._features = self._known = None
             return
         kept = slice(0, count) if self.backward else slice(features.num_frames - count, None)
-        # Copies, or the views would keep all the frames that they were cut from.
-        self._features = features.frames(kept).copy()
-        self._known = FollowedFrames(known.xy[:, kept].clone(), known.judged[:, kept].clone())
-        self._flow = flow and FlowProposals(
-            flow.xy[:, :, kept].clone(), flow.sure[:, :, kept].clone()
-        )
+        self._features, self._known = features.frames(kept).copy(), known.frames(kept)
 
 
 def follow_blocks(
@@ -268,14 +298,15 @@ def follow_blocks(
     num_frames: int,
     features_of: Callable[[int, int], FrameFeatures],
     config: InferenceConfig,
-    on_block: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FollowedFrames:
     """Follow queries through a whole video, both ways from each query's frame.
 
     Args:
         queries: `(N, 3)` as frame and fine pixels.
         features_of: `(start, stop)` of a block to its features.
-        on_block: called with frames done and frames to do in all.
+        progress: called with frames done and frames to do in all; a frame that is visited both
+            ways counts twice.
 
     Returns:
         All points in all frames.
@@ -283,37 +314,38 @@ def follow_blocks(
     starts = list(range(0, num_frames, config.block))
     block_of_query = queries[:, 0].long() // config.block
     first, last = int(block_of_query.min()), int(block_of_query.max())
-    total = (len(starts) - first) + last
+    total = num_frames - starts[first] + starts[last]
     done = 0
-    forward = Follower(head, queries, config)
     xy = queries[:, None, 1:].repeat(1, num_frames, 1)
-    judged = torch.zeros_like(xy)
+    tracks = FollowedFrames(xy, torch.zeros_like(xy))
+
+    def visit(follower: Follower, number: int, features: FrameFeatures) -> None:
+        nonlocal done
+        part = slice(starts[number], starts[number] + features.num_frames)
+        found = follower.push(
+            features,
+            part.start,
+            lambda share: progress(done + round(share * features.num_frames), total),
+        )
+        mine = follower.active
+        tracks.put(mine, part, FollowedFrames(found.xy[mine], found.judged[mine]))
+        done += features.num_frames
+
+    def block_features(number: int) -> FrameFeatures:
+        return features_of(starts[number], min(starts[number] + config.block, num_frames))
+
+    forward = Follower(head, queries, config)
     if first > 0 and config.context:
         # So that a track does not depend on whether other queries began earlier.
-        forward.look_back(features_of(max(0, starts[first] - config.context), starts[first]))
-    for number in range(first, len(starts)):
-        start, stop = starts[number], min(starts[number] + config.block, num_frames)
-        features = features_of(start, stop)
-        if number == last:
-            last_features = features  # where backward tracking starts
-        result = forward.push(features, start)
-        xy[:, start:stop], judged[:, start:stop] = result.xy, result.judged
-        done += 1
-        on_block(done, total)
-    if last == 0:
-        return FollowedFrames(xy, judged)
+        forward.look_at(features_of(max(0, starts[first] - config.context), starts[first]))
     backward = Follower(head, queries, config, backward=True)
-    backward.adopt(forward.descriptors)
-    for number in range(last, -1, -1):
-        start, stop = starts[number], min(starts[number] + config.block, num_frames)
-        features = last_features if number == last else features_of(start, stop)
-        if number < last:
-            result = backward.push(features, start)
-            later = block_of_query > number
-            xy[later, start:stop] = result.xy[later]
-            judged[later, start:stop] = result.judged[later]
-            done += 1
-            on_block(done, total)
-        # Points asked for in this block keep their forward result, which is their context too.
-        backward.enter(features, FollowedFrames(xy[:, start:stop], judged[:, start:stop]))
-    return FollowedFrames(xy, judged)
+    for number in range(first, len(starts)):
+        features = block_features(number)
+        visit(forward, number, features)
+        if number == last > 0:
+            backward.look_at(features)
+    for number in range(last, 0, -1):
+        nearest = tracks.frames(slice(starts[number], starts[number] + config.context))
+        backward.take_over(block_of_query == number, forward.descriptors, nearest)
+        visit(backward, number - 1, block_features(number - 1))
+    return tracks

@@ -22,13 +22,13 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from tracker.backbone import ASSETS, FrozenBackbone, resize
+from tracker.backbone import ASSETS, FrozenBackbone, shrink_frames
 from tracker.errors import UserError
 from tracker.files import prepare_output_dir
 from tracker.flow import gray_frames
 from tracker.head import TrackingHead
 from tracker.head.tracking_head import FrameFeatures
-from tracker.inference import Follower, follow_blocks
+from tracker.inference import FollowedFrames, Follower, follow_blocks
 from tracker.queries import Queries
 from tracker.registry import Progress
 from tracker.template import PositionalTemplate
@@ -87,6 +87,10 @@ class PointTracker(
         digest = hashlib.sha256(json.dumps(self.config.to_dict(), sort_keys=True).encode())
         if self.backbone is not None:
             digest.update(self.backbone.fingerprint().encode())
+        if self.template is not None:
+            digest.update(
+                self.template.mean.numpy().tobytes() + self.template.std.numpy().tobytes()
+            )
         for weight in self.head.state_dict().values():
             digest.update(weight.half().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -120,15 +124,16 @@ class PointTracker(
     def _describe(self, frames: np.ndarray, before: np.ndarray | None) -> FrameFeatures:
         skipped = 0 if before is None else len(before)
         seen = frames if before is None else np.concatenate([before, frames])
-        video = torch.from_numpy(seen).to(self.device).permute(0, 3, 1, 2)[None].float() / 255
+        fine = video = shrink_frames(seen, self.config.fine_size, self.device)
+        if self.backbone is not None and self.backbone.config.input_size != self.config.fine_size:
+            video = shrink_frames(seen, self.config.backbone.input_size, self.device)
         residuals, slot = self.residuals(video)
-        fine = resize(video[:, skipped:], self.config.fine_size)
         if slot is not None:
             slot = slot[skipped:]
             first = int(slot.min())
             residuals, slot = residuals[:, :, first:], slot - first
-        features = self.head.describe(residuals, slot, fine)
-        if not self.config.head.use_flow:
+        features = self.head.describe(residuals, slot, fine[:, skipped:])
+        if not self.config.head.reads_flow or self.config.inference.iterations == 0:
             return features
         return replace(features, gray=gray_frames(frames))
 
@@ -159,8 +164,8 @@ class PointTracker(
             return self.describe(frames[lead:], frames[:lead] if lead else None)
 
         fine = self._fine_queries(queries, video.size)
-        on_block = progress or (lambda done, total: None)
-        result = follow_blocks(self.head, fine, len(video), features_of, config, on_block)
+        told = [progress] if progress else []
+        result = follow_blocks(self.head, fine, len(video), features_of, config, *told)
         return self._tracks(result.xy, result.confidence, queries, video.size, video.fps)
 
     def stream(self, queries: Queries, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
@@ -249,8 +254,9 @@ class TrackStream:
     def push(self, frames: np.ndarray) -> Tracks:
         """Return the tracks of the next frames `(T, H, W, 3) uint8`.
 
-        A point whose query frame has not come yet is invisible and stays at its query. The
-        tracks' queries count frames from the first of this push.
+        A point whose query frame has not come yet is invisible and stays at its query; once it
+        comes, frames before it in the same push are followed, too. The tracks' queries count
+        frames from the first of this push.
 
         Raises:
             UserError: frames of another size or type.
@@ -272,7 +278,7 @@ class TrackStream:
         queries = tracks.queries - np.float32([start, 0, 0])
         return replace(tracks, queries=queries)
 
-    def _push_block(self, frames: np.ndarray):
+    def _push_block(self, frames: np.ndarray) -> FollowedFrames:
         window = self._tracker.config.backbone.window
         room = max(0, window - len(frames))
         before = None if self._before is None or room == 0 else self._before[-room:]

@@ -133,6 +133,7 @@ def flow_from_queries(video: Tensor, xy: Tensor, query_frame: Tensor) -> FlowPro
             when.cpu().numpy(),
             where.float().cpu().numpy(),
             np.ones(len(when), np.float32),
+            (video.shape[-1], video.shape[-2]),
             finest_scale=1,  # a quarter of the time; flow is made before every step
         )
         for clip, when, where in zip(frames, query_frame, start, strict=True)

@@ -42,6 +42,11 @@ class HeadConfig:
     heads: int = 6
     reach: int = 24
 
+    @property
+    def reads_flow(self) -> bool:
+        """Whether anything uses optical flow: the coarse match alone does not."""
+        return self.use_flow and self.iterations > 0
+
     def __post_init__(self) -> None:
         if not (self.use_vjepa or self.use_rgb):
             raise UserError("head.use_vjepa and head.use_rgb are both false; leave one on")
