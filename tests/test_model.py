@@ -83,6 +83,26 @@ class TestSaving:
         loaded = PointTracker.from_pretrained(tmp_path / "t")
         assert loaded.template.fingerprint == tracker.backbone.fingerprint()
 
+    def test_a_backbone_is_copied_without_what_lies_beside_it(self, tmp_path: Path) -> None:
+        source = save_tiny_backbone(tmp_path / "backbone")
+        (source / "notes.txt").write_text("private")
+        tracker = tiny_tracker(source)
+        tracker.save_pretrained(tmp_path / "t")
+        copy = tmp_path / "t" / "backbone"
+        assert sorted(p.name for p in copy.iterdir()) == ["config.json", "model.safetensors"]
+        written = (copy / "model.safetensors").stat().st_mtime_ns
+        tracker.save_pretrained(tmp_path / "t")
+        assert (copy / "model.safetensors").stat().st_mtime_ns == written
+
+    def test_a_folder_called_mini_is_not_taken_for_the_shipped_backbone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "mini-random").mkdir()
+        tracker = PointTracker.from_pretrained("mini")
+        tracker.save_pretrained(tmp_path / "t")
+        assert not (tmp_path / "t" / "backbone").exists()
+
     def test_backbone_is_not_among_the_weights(self, saved: Path) -> None:
         names = set(load_file(saved / "model.safetensors"))
         assert names == set(tiny_tracker().head.state_dict())

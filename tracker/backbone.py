@@ -36,6 +36,8 @@ ASSETS = Path(__file__).parent / "assets"
 RANDOM_MINI = "mini-random"
 """The shipped model's architecture with random weights of a fixed seed, for comparison."""
 
+SHIPPED_BACKBONES = ("mini", RANDOM_MINI)
+
 MINI_ARCHITECTURE = {
     "hidden_size": 256,
     "num_hidden_layers": 8,

@@ -10,6 +10,7 @@ for chunk in video.chunks(8):
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import shutil
@@ -22,7 +23,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from tracker.backbone import ASSETS, FrozenBackbone, shrink_frames
+from tracker.backbone import ASSETS, SHIPPED_BACKBONES, FrozenBackbone, shrink_frames
 from tracker.errors import UserError
 from tracker.files import prepare_output_dir
 from tracker.flow import gray_frames
@@ -203,11 +204,10 @@ class PointTracker(
 
         folder = prepare_output_dir(save_directory)
         content = self.config.to_dict()
-        source = Path(content["backbone"]["source"])
-        if self.backbone is not None and source.is_dir():
+        source = content["backbone"]["source"]
+        if self.backbone is not None and source not in SHIPPED_BACKBONES and Path(source).is_dir():
             content["backbone"]["source"] = BACKBONE
-            if source.resolve() != (folder / BACKBONE).resolve():
-                shutil.copytree(source, folder / BACKBONE, dirs_exist_ok=True)
+            copy_backbone(Path(source), folder / BACKBONE)
         (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n")
         if self.template is not None:
             self.template.save(folder / TEMPLATE)
@@ -310,6 +310,17 @@ def _find(name: str, hub: dict[str, Any]) -> Path:
             f"no tracker {name!r}: neither shipped ({shipped}), nor a folder, nor a hub id that "
             f"could be fetched ({reason})"
         ) from error
+
+
+def copy_backbone(source: Path, target: Path) -> None:
+    """Copy a checkpoint's config and weights, unless they are there already."""
+    target.mkdir(exist_ok=True)
+    for pattern in ("config.json", "*.safetensors", "*.safetensors.index.json"):
+        for file in source.glob(pattern):
+            copy = target / file.name
+            # A run saves its tracker often, and a large backbone never changes.
+            if not (copy.exists() and filecmp.cmp(file, copy)):
+                shutil.copy2(file, copy)
 
 
 def load_folder(folder: Path, changes: dict[str, Any]) -> PointTracker:
