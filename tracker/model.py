@@ -218,7 +218,11 @@ class PointTracker(
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, changes: dict[str, Any] | None = None, **hub: Any
+        cls,
+        name_or_path: str | Path,
+        changes: dict[str, Any] | None = None,
+        template: str | Path | None = None,
+        **hub: Any,
     ) -> PointTracker:
         """Load a tracker: `mini`, a folder that `save_pretrained` wrote, or a hub id.
 
@@ -226,12 +230,14 @@ class PointTracker(
             name_or_path: which one.
             changes: settings of its `TrackerConfig` to replace, nested as there, such as
                 `{"fine_size": [384, 384], "inference": {"iterations": 6}}`.
+            template: a file to use instead of its own; a template belongs to an input size and a
+                window, so it must be another where `changes` has others.
             hub: `revision`, `cache_dir`, `token` and the like, for a hub id.
 
         Raises:
             UserError: it is not there, damaged, or its weights do not fit its config.
         """
-        return load_folder(_find(str(name_or_path), hub), changes or {})
+        return load_folder(_find(str(name_or_path), hub), changes or {}, template)
 
 
 class TrackStream:
@@ -323,8 +329,10 @@ def copy_backbone(source: Path, target: Path) -> None:
                 shutil.copy2(file, copy)
 
 
-def load_folder(folder: Path, changes: dict[str, Any]) -> PointTracker:
-    """Load what `save_pretrained` wrote, with some of its settings replaced.
+def load_folder(
+    folder: Path, changes: dict[str, Any], template: str | Path | None = None
+) -> PointTracker:
+    """Load what `save_pretrained` wrote, with some of its settings or its template replaced.
 
     Raises:
         UserError: a file is missing or damaged, or the weights do not fit the config.
@@ -346,8 +354,9 @@ def load_folder(folder: Path, changes: dict[str, Any]) -> PointTracker:
     if content["backbone"].get("source") == BACKBONE:
         content["backbone"]["source"] = str((folder / BACKBONE).resolve())
     config = TrackerConfig.from_dict(replace_settings(content, changes))
-    template = folder / TEMPLATE
-    tracker = PointTracker(config, PositionalTemplate.load(template) if template.exists() else None)
+    if template is None and (folder / TEMPLATE).exists():
+        template = folder / TEMPLATE
+    tracker = PointTracker(config, PositionalTemplate.load(template) if template else None)
     try:
         state = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
