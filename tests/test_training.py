@@ -202,6 +202,22 @@ def test_rows_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
     assert path.read_text().split() == ["step,loss", "1,5", "2,4"]
 
 
+def test_dropping_rows_loses_none_where_it_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted:
+        def writerows(self, rows: list) -> None:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "history.csv"
+    path.write_text("step,loss\n1,5\n")
+    monkeypatch.setattr(csv, "writer", lambda file: Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        keep_rows(path, 1)
+    assert path.read_text() == "step,loss\n1,5\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["history.csv"]
+
+
 def tiny_command(tmp_path: Path, run: str, *extra: str) -> list[str]:
     """Arguments of `train_tracker.py` for a run of seconds."""
     backbone = tmp_path / "backbone"
