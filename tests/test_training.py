@@ -367,7 +367,20 @@ def test_bad_data_in_a_worker_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"max_steps": 0}, {"validate_every": 0}, {"precision": "half"}, {"workers": -1}]
+    "changes",
+    [
+        {"max_steps": 0},
+        {"max_minutes": 0},
+        {"max_minutes": -1},
+        {"validate_every": 0},
+        {"precision": "half"},
+        {"workers": -1},
+        {"learning_rate": 0},
+        {"clip_norm": 0},
+        {"weight_decay": -1},
+        {"warmup": 1},
+        {"ema": 1},
+    ],
 )
 def test_settings_that_cannot_be(changes: dict) -> None:
     with pytest.raises(UserError, match="must be"):
