@@ -185,7 +185,9 @@ def test_sliding_flow_leaves_its_query_alone_and_stays_inside() -> None:
 
 
 def test_a_folder_refuses_other_settings_and_second_runs(tmp_path: Path) -> None:
-    RunFolder(tmp_path, {"seed": 1}).save_checkpoint({"step": 1})
+    run = RunFolder(tmp_path, {"seed": 1})
+    run.begin()
+    run.save_checkpoint({"step": 1})
     with pytest.raises(UserError, match=r"run with seed=1, not 2"):
         RunFolder(tmp_path, {"seed": 2})
     with pytest.raises(UserError, match="already holds a run"):
@@ -334,11 +336,14 @@ def test_wrong_settings_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "bad").exists()
 
 
 def test_a_run_may_go_on_with_other_limits_and_rates(tmp_path: Path) -> None:
     settings = {"training": {"seed": 1, "learning_rate": 1e-3, "max_steps": 5}}
-    RunFolder(tmp_path, settings).save_checkpoint({"step": 1})
+    run = RunFolder(tmp_path, settings)
+    run.begin()
+    run.save_checkpoint({"step": 1})
     RunFolder(tmp_path, {"training": {"seed": 1, "learning_rate": 1e-4, "max_steps": 9}})
     with pytest.raises(UserError, match=r"training\.seed=1, not 2"):
         RunFolder(tmp_path, {"training": {"seed": 2}})
@@ -348,7 +353,8 @@ def test_best_weights_survive_a_kill_between_renames(tmp_path: Path) -> None:
     run = RunFolder(tmp_path, {})
     run.save_weights(run.best, lambda folder: folder.mkdir())
     run.best.rename(tmp_path / ".best.old")
-    assert RunFolder(tmp_path, {}).best.is_dir()
+    RunFolder(tmp_path, {}).begin()
+    assert run.best.is_dir()
 
 
 def test_seeds_share_no_clips(tmp_path: Path) -> None:
@@ -362,8 +368,9 @@ def test_bad_data_in_a_worker_is_one_line(tmp_path: Path) -> None:
             raise UserError(f"clip {numbers[0]} is damaged")
 
     with pytest.raises(UserError) as error:
-        make_loop(tmp_path, Bad(), workers=1).train()
+        make_loop(tmp_path / "run", Bad(), workers=1).train()
     assert str(error.value) == "clip 0 is damaged"
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

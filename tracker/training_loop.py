@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -214,8 +215,11 @@ class TrainingLoop:
             UserError: the loss became NaN or infinite; the batch's seeds are saved.
         """
         self._resume()
+        stream = self.steps.stream(self.step)
+        # The first batch is made before the folder, so that bad data leaves nothing behind.
+        stream = chain(list(islice(stream, 1)), stream)
+        self.run.begin()
         with TrainingLog(self.run, self.config.max_steps, self.step, self.is_main) as log:
-            stream = self.steps.stream(self.step)
             started = time.perf_counter() - self.seconds
             while self.progress() < 1:
                 losses, rate = self._train_step(next(stream))
