@@ -25,7 +25,7 @@ from tracker.data.training import ProceduralTracks, TrackedBatches, choose_query
 from tracker.errors import UserError
 from tracker.losses import LossConfig
 from tracker.model import PointTracker
-from tracker.training import TrackingTask
+from tracker.training import TrackingTask, start_from
 from tracker.training_log import keep_rows
 from tracker.training_loop import TrainingConfig, TrainingLoop, one_cycle
 
@@ -337,6 +337,12 @@ def test_wrong_settings_are_one_line(
     assert message in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "bad").exists()
+
+
+def test_a_damaged_warm_start_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"garbage")
+    with pytest.raises(UserError, match=r"warm_start: .*model\.safetensors is damaged"):
+        start_from(tiny_tracker(), str(tmp_path))
 
 
 def test_a_run_may_go_on_with_other_limits_and_rates(tmp_path: Path) -> None:
