@@ -182,6 +182,8 @@ class TestConfigs:
             (["pretrain_data@data=moved_images"], "data.textures"),
             (["pretrain_data@data=videos", "data.folder=/nowhere"], "/nowhere does not exist"),
             (["pretrain_data@data=moved_images", "data.textures=/nowhere"], "/nowhere"),
+            (["data.device=abacus"], "device abacus cannot be used"),
+            (["validation.device=abacus"], "device abacus cannot be used"),
         ],
         ids=str,
     )

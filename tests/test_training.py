@@ -314,6 +314,7 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         ("training.nonsense=3", "nonsense"),
         ("warm_start=nowhere", "nowhere/model.safetensors does not exist"),
         ("resume=perhaps", "must be auto or never"),
+        ("data.device=abacus", "device abacus cannot be used"),
     ],
 )
 def test_wrong_settings_are_one_line(
