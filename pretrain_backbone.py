@@ -43,6 +43,7 @@ def build(config: DictConfig, run):
     import torch
     from accelerate import Accelerator
 
+    from tracker.devices import check_rendering
     from tracker.jepa.architecture import open_model
     from tracker.jepa.batches import JepaBatches
     from tracker.jepa.model import JepaModel
@@ -50,6 +51,7 @@ def build(config: DictConfig, run):
     from tracker.training_loop import TrainingLoop
 
     training = instantiate(config.training)
+    check_rendering(OmegaConf.to_container(config.data), training.workers)
     torch.manual_seed(training.seed)
     accelerator = Accelerator(mixed_precision=training.precision)
     size, frames = tuple(config.data.size), config.data.frames

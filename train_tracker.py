@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import sys
 
+from omegaconf import OmegaConf
+
 from tracker.errors import exit_on_user_error
 from tracker.hydra_entry import compose, instantiate, open_run
 
@@ -24,6 +26,7 @@ def main() -> int:
     from accelerate import Accelerator
 
     from tracker.data.training import TrackedBatches
+    from tracker.devices import check_rendering
     from tracker.model import PointTracker, TrackerConfig
     from tracker.template import PositionalTemplate
     from tracker.training import TrackingTask, start_from
@@ -31,6 +34,7 @@ def main() -> int:
 
     run = open_run(config)
     training = instantiate(config.training)
+    check_rendering(OmegaConf.to_container(config.data), training.workers)
     torch.manual_seed(training.seed)
     accelerator = Accelerator(mixed_precision=training.precision)
     template = None if config.template == "none" else PositionalTemplate.load(config.template)

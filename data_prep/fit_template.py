@@ -45,30 +45,31 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument("--tapvid", metavar="FILE", help="a TAP-Vid file or folder")
     source.add_argument("--textures", metavar="DIR", help="photographs for rendered scenes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: cpu")
     return parser
 
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
-    import torch
     from safetensors.torch import save_file
     from tqdm import tqdm
 
     from tracker.backbone import BackboneConfig, FrozenBackbone
+    from tracker.devices import check_device
     from tracker.template import TemplateFitter
 
     out = Path(args.out)
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out} must end in .safetensors")
-    prepare_output_dir(out.parent)
+    device = check_device(args.device)
     backbone = FrozenBackbone(
         BackboneConfig(
             args.backbone, tuple(args.layers), tuple(args.size), args.window, args.frame_mode
         )
     )
     source = open_clips(args)
+    prepare_output_dir(out.parent)
     fitter = TemplateFitter(backbone)
     progress_file = out.with_suffix(".progress.safetensors")
     clips_from = [args.videos, args.tapvid, args.textures, args.seed]
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     history = load_progress(progress_file, work, fitter) if progress_file.exists() else []
     bar = tqdm(range(fitter.clips, args.clips), initial=fitter.clips, total=args.clips, unit="clip")
     for index in bar:
-        fitter.update(source.clip(index)[None].to(torch.device(args.device)))
+        fitter.update(source.clip(index)[None].to(device))
         if fitter.clips >= 2 and (fitter.clips & (fitter.clips - 1)) == 0:
             history.append((fitter.clips, fitter.finish().report))
         if fitter.clips % SAVE_EVERY == 0:

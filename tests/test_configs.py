@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tracker.data.clips import VideoClips
+from tracker.data.track_folders import FolderTracks
 from tracker.hydra_entry import CONFIG_DIR, compose, instantiate
 
 PUBLISHED = {
@@ -55,6 +57,24 @@ def test_experiments_compose_with_their_entry(name: str) -> None:
     config = compose(entry, [f"+experiment={name}"], None)
     assert config.run_dir == f"runs/{name}"
     instantiate(config.training)
+
+
+@pytest.mark.parametrize("recipe", ["vitl", "mini_gpu"])
+def test_recipes_of_a_gpu_take_data_from_files_too(recipe: str, tmp_path: Path) -> None:
+    assert compose("train_tracker", [f"+experiment={recipe}"], None).data.device == "cuda"
+    for name, file in (("kubric", "0000/0000.npy"), ("point_odyssey", "scene/anno.npz")):
+        annotation = tmp_path / name / file
+        annotation.parent.mkdir(parents=True)
+        annotation.touch()
+        overrides = [f"+experiment={recipe}", f"data={name}", f"data.root={tmp_path / name}"]
+        assert isinstance(instantiate(compose("train_tracker", overrides, None).data), FolderTracks)
+
+
+def test_the_pretraining_recipe_of_a_gpu_takes_videos_too(clip: Path) -> None:
+    recipe = ["+experiment=pretrain_gpu"]
+    assert compose("pretrain_backbone", recipe, None).data.device == "cuda"
+    overrides = [*recipe, "pretrain_data@data=videos", f"data.folder={clip.parent}"]
+    assert isinstance(instantiate(compose("pretrain_backbone", overrides, None).data), VideoClips)
 
 
 @pytest.mark.parametrize("name", names("benchmark"))

@@ -8,12 +8,32 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tracker.errors import UserError
 from tracker.head import HeadOutput
 from tracker.head.correlation import Level
 from tracker.losses import LossConfig, coarse_loss, matching_loss, tracking_loss
 
 SIZE = (256, 256)
 CONFIG = LossConfig()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"decay": 0},
+        {"decay": 1.5},
+        {"huber_pixels": 0},
+        {"certain_pixels": -1},
+        {"temperature": 0},
+        {"position": -0.1},
+        {"matching": float("nan")},
+        {"followed": 0},
+        {"followed": -1},
+    ],
+)
+def test_settings_that_cannot_be(changes: dict) -> None:
+    with pytest.raises(UserError, match=rf"loss\.{next(iter(changes))}=.* must be"):
+        LossConfig(**changes)
 
 
 def output(xy: torch.Tensor, visible: float, uncertain: float, steps: int = 1) -> HeadOutput:

@@ -161,11 +161,12 @@ class TestLoop:
 
     def test_settings_fit_each_other(self, tmp_path: Path, few_textures: list[str]) -> None:
         with pytest.raises(UserError, match="multiple of 16 pixels"):
-            loop_of(tmp_path, "data.size=[64,70]")
+            loop_of(tmp_path / "run", "data.size=[64,70]")
         with pytest.raises(UserError, match="deep_layers"):
-            loop_of(tmp_path, "jepa.deep_layers=[9]", *few_textures)
+            loop_of(tmp_path / "run", "jepa.deep_layers=[9]", *few_textures)
         with pytest.raises(UserError, match="leave fewer than 1 of"):
-            loop_of(tmp_path / "tiny", "data.size=[16,16]", *few_textures).train()
+            loop_of(tmp_path / "run", "data.size=[16,16]", *few_textures).train()
+        assert not list(tmp_path.iterdir())
 
 
 class TestConfigs:
@@ -181,12 +182,15 @@ class TestConfigs:
             (["pretrain_data@data=moved_images"], "data.textures"),
             (["pretrain_data@data=videos", "data.folder=/nowhere"], "/nowhere does not exist"),
             (["pretrain_data@data=moved_images", "data.textures=/nowhere"], "/nowhere"),
+            (["data.device=abacus"], "device abacus cannot be used"),
+            (["validation.device=abacus"], "device abacus cannot be used"),
         ],
         ids=str,
     )
     def test_data_that_is_not_there(self, data: list[str], words: str, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=words):
-            loop_of(tmp_path, *data)
+            loop_of(tmp_path / "run", *data)
+        assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize("name", ["pretrain_cpu", "pretrain_gpu"])
     def test_experiments_build_what_they_name(self, name: str) -> None:

@@ -105,6 +105,18 @@ def test_mask_keeps_points_inside_it(tmp_path: Path) -> None:
     assert set(queries.frames) == {3}
 
 
+def test_dark_pixels_of_a_mask_are_not_its_white_part(tmp_path: Path) -> None:
+    mask = np.full((48, 64), 12, np.uint8)
+    Image.fromarray(mask).save(tmp_path / "dark.png")
+    with pytest.raises(UserError, match=r"dark\.png has no white part"):
+        Queries.from_mask(tmp_path / "dark.png", (64, 48))
+    mask[10:30, 20:60] = 127
+    mask[20:30, 20:60] = 128
+    Image.fromarray(mask).save(tmp_path / "soft.png")
+    queries = Queries.from_mask(tmp_path / "soft.png", (64, 48), n=4)
+    assert len(queries) == 16 and queries.xy[:, 1].min() > 20
+
+
 @settings(deadline=None, max_examples=40)
 @given(data=st.data(), n=st.integers(1, 5))
 def test_any_mask_gives_points_inside_it(data: st.DataObject, n: int) -> None:
@@ -112,7 +124,7 @@ def test_any_mask_gives_points_inside_it(data: st.DataObject, n: int) -> None:
     flat = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
     mask = np.array(flat).reshape(height, width)
     if not mask.any():
-        with pytest.raises(UserError, match="all black"):
+        with pytest.raises(UserError, match="no white part"):
             Queries.from_mask(mask, (width, height), n)
         return
     queries = Queries.from_mask(mask, (width, height), n)

@@ -25,7 +25,7 @@ from tracker.data.training import ProceduralTracks, TrackedBatches, choose_query
 from tracker.errors import UserError
 from tracker.losses import LossConfig
 from tracker.model import PointTracker
-from tracker.training import TrackingTask
+from tracker.training import TrackingTask, start_from
 from tracker.training_log import keep_rows
 from tracker.training_loop import TrainingConfig, TrainingLoop, one_cycle
 
@@ -199,7 +199,9 @@ def test_sliding_flow_leaves_its_query_alone_and_stays_inside() -> None:
 
 
 def test_a_folder_refuses_other_settings_and_second_runs(tmp_path: Path) -> None:
-    RunFolder(tmp_path, {"seed": 1}).save_checkpoint({"step": 1})
+    run = RunFolder(tmp_path, {"seed": 1})
+    run.begin()
+    run.save_checkpoint({"step": 1})
     with pytest.raises(UserError, match=r"run with seed=1, not 2"):
         RunFolder(tmp_path, {"seed": 2})
     with pytest.raises(UserError, match="already holds a run"):
@@ -214,6 +216,22 @@ def test_rows_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
     path.write_text("step,loss\n1,5\n2,4\n3,3\n4,")
     keep_rows(path, 2)
     assert path.read_text().split() == ["step,loss", "1,5", "2,4"]
+
+
+def test_dropping_rows_loses_none_where_it_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted:
+        def writerows(self, rows: list) -> None:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "history.csv"
+    path.write_text("step,loss\n1,5\n")
+    monkeypatch.setattr(csv, "writer", lambda file: Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        keep_rows(path, 1)
+    assert path.read_text() == "step,loss\n1,5\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["history.csv"]
 
 
 def tiny_command(tmp_path: Path, run: str, *extra: str) -> list[str]:
@@ -310,6 +328,7 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         ("training.nonsense=3", "nonsense"),
         ("warm_start=nowhere", "nowhere/model.safetensors does not exist"),
         ("resume=perhaps", "must be auto or never"),
+        ("data.device=abacus", "device abacus cannot be used"),
     ],
 )
 def test_wrong_settings_are_one_line(
@@ -332,11 +351,20 @@ def test_wrong_settings_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "bad").exists()
+
+
+def test_a_damaged_warm_start_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"garbage")
+    with pytest.raises(UserError, match=r"warm_start: .*model\.safetensors is damaged"):
+        start_from(tiny_tracker(), str(tmp_path))
 
 
 def test_a_run_may_go_on_with_other_limits_and_rates(tmp_path: Path) -> None:
     settings = {"training": {"seed": 1, "learning_rate": 1e-3, "max_steps": 5}}
-    RunFolder(tmp_path, settings).save_checkpoint({"step": 1})
+    run = RunFolder(tmp_path, settings)
+    run.begin()
+    run.save_checkpoint({"step": 1})
     RunFolder(tmp_path, {"training": {"seed": 1, "learning_rate": 1e-4, "max_steps": 9}})
     with pytest.raises(UserError, match=r"training\.seed=1, not 2"):
         RunFolder(tmp_path, {"training": {"seed": 2}})
@@ -346,7 +374,8 @@ def test_best_weights_survive_a_kill_between_renames(tmp_path: Path) -> None:
     run = RunFolder(tmp_path, {})
     run.save_weights(run.best, lambda folder: folder.mkdir())
     run.best.rename(tmp_path / ".best.old")
-    assert RunFolder(tmp_path, {}).best.is_dir()
+    RunFolder(tmp_path, {}).begin()
+    assert run.best.is_dir()
 
 
 def test_seeds_share_no_clips(tmp_path: Path) -> None:
@@ -360,12 +389,26 @@ def test_bad_data_in_a_worker_is_one_line(tmp_path: Path) -> None:
             raise UserError(f"clip {numbers[0]} is damaged")
 
     with pytest.raises(UserError) as error:
-        make_loop(tmp_path, Bad(), workers=1).train()
+        make_loop(tmp_path / "run", Bad(), workers=1).train()
     assert str(error.value) == "clip 0 is damaged"
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    "changes", [{"max_steps": 0}, {"validate_every": 0}, {"precision": "half"}, {"workers": -1}]
+    "changes",
+    [
+        {"max_steps": 0},
+        {"max_minutes": 0},
+        {"max_minutes": -1},
+        {"validate_every": 0},
+        {"precision": "half"},
+        {"workers": -1},
+        {"learning_rate": 0},
+        {"clip_norm": 0},
+        {"weight_decay": -1},
+        {"warmup": 1},
+        {"ema": 1},
+    ],
 )
 def test_settings_that_cannot_be(changes: dict) -> None:
     with pytest.raises(UserError, match="must be"):

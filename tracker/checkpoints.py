@@ -43,7 +43,7 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class RunFolder:
-    """Where one run keeps what it makes.
+    """Where one run keeps what it makes. Nothing is written before `begin`.
 
     Args:
         path: the folder; made if missing.
@@ -51,26 +51,34 @@ class RunFolder:
         resume: take up the run that is there (`auto`), or refuse a folder that holds one (`never`).
 
     Raises:
-        UserError: not writable; it holds a run although `never`, or one with other settings.
+        UserError: it holds a run although `never`, or one with other settings.
     """
 
     def __init__(self, path: str | Path, settings: dict[str, Any], resume: str = "auto") -> None:
         if resume not in ("auto", "never"):
             raise UserError(f"resume={resume} must be auto or never")
-        self.path = prepare_output_dir(path)
+        self.path = Path(path)
         self._settings = json.loads(json.dumps(settings))
         known = self.path / "settings.json"
-        for folder in (self.best, self.last):
-            old = folder.with_name(f".{folder.name}.old")
-            if old.exists() and not folder.exists():
-                old.rename(folder)  # killed between two renames
         if self.checkpoint.exists() and known.exists():
             if resume == "never":
                 raise UserError(
                     f"{self.path} already holds a run; use resume=auto or another run_dir"
                 )
             self._compare(json.loads(known.read_text()))
-        with atomic_path(known) as partial:
+
+    def begin(self) -> None:
+        """Make the folder and write the settings; to be called once all that is read is known good.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        prepare_output_dir(self.path)
+        for folder in (self.best, self.last):
+            old = folder.with_name(f".{folder.name}.old")
+            if old.exists() and not folder.exists():
+                old.rename(folder)  # killed between two renames
+        with atomic_path(self.path / "settings.json") as partial:
             partial.write_text(json.dumps(self._settings, indent=1) + "\n")
 
     def _compare(self, earlier: dict[str, Any]) -> None:

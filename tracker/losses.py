@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tracker.data.training import query_positions
+from tracker.errors import UserError
 from tracker.head import HeadOutput
 from tracker.head.correlation import Level, sample_query_patches
 
@@ -37,6 +38,18 @@ class LossConfig:
     matching: float = 0.1
     temperature: float = 20.0
     followed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay <= 1:
+            raise UserError(f"loss.decay={self.decay} must be more than 0, at most 1")
+        for name in ("huber_pixels", "certain_pixels", "temperature"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"loss.{name}={getattr(self, name)} must be more than 0")
+        for name in ("position", "visibility", "certainty", "coarse", "matching"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"loss.{name}={getattr(self, name)} must be 0 or more")
+        if self.followed is not None and self.followed < 1:
+            raise UserError(f"loss.followed={self.followed} must be 1 or more, or null for all")
 
 
 def tracking_loss(

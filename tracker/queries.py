@@ -115,7 +115,8 @@ class Queries:
         """Return the points of an `n` x `n` grid over the mask's bounding box that lie inside it.
 
         Args:
-            mask: an image file or `(H, W)` array of the video's size; non-zero is inside.
+            mask: of the video's size: an image file, whose white part (brighter than 127 of
+                255) is inside, or an `(H, W)` array, where non-zero is inside.
             size: `(W, H)` of the video.
 
         Raises:
@@ -130,7 +131,7 @@ class Queries:
             )
         rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         if rows.size == 0:
-            raise UserError(f"mask {name} is empty (all black); paint the object white")
+            raise UserError(f"mask {name} has no white part; paint the object white")
         corner = np.float32([columns[0], rows[0]])
         extent = np.float32([columns[-1] + 1, rows[-1] + 1]) - corner
         xy = cls.grid(n, (1, 1)).xy * extent + corner
@@ -216,7 +217,8 @@ def _read_mask(path: str | Path) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("L")) > 0
+            # Half of full brightness: lossy formats and soft brushes leave the black not quite 0.
+            return np.asarray(image.convert("L")) > 127
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"mask {path} cannot be read as an image; give a PNG") from error
 

@@ -127,11 +127,18 @@ def start_from(tracker: PointTracker, path: str) -> None:
     """Begin with the head's weights of another tracker.
 
     Raises:
-        UserError: they do not fit.
+        UserError: they are missing or damaged, or do not fit.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     file = Path(path) / WEIGHTS
     if not file.is_file():
         raise UserError(f"warm_start: {file} does not exist; name a tracker's folder")
-    load_head(tracker, load_file(file), str(file), "of this run")
+    try:
+        state = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"warm_start: {file} is damaged ({error}); copy or save it again"
+        ) from error
+    load_head(tracker, state, str(file), "of this run")

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tracker.checkpoints import RunFolder
+from tracker.files import atomic_path
 
 SHOWN = {
     "average_jaccard": "AJ",
@@ -92,5 +93,6 @@ def keep_rows(path: Path, last_step: int) -> None:
     with path.open(newline="") as file:
         rows: list[list[Any]] = list(csv.reader(file))
     kept = rows[:1] + [row for row in rows[1:] if row[0].isdigit() and int(row[0]) <= last_step]
-    with path.open("w", newline="") as file:
+    # A run killed here must not lose the rows that it already had.
+    with atomic_path(path) as partial, partial.open("w", newline="") as file:
         csv.writer(file).writerows(kept)

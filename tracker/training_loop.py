@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,6 +71,18 @@ class TrainingConfig:
             raise UserError(f"training.precision={self.precision} must be no, bf16 or fp16")
         if self.workers < 0 or self.picture_every < 1:
             raise UserError("training.workers must be 0 or more, picture_every 1 or more")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise UserError(
+                f"training.max_minutes={self.max_minutes} must be more than 0, or null for no limit"
+            )
+        for name in ("learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"training.{name}={getattr(self, name)} must be more than 0")
+        if not self.weight_decay >= 0:
+            raise UserError(f"training.weight_decay={self.weight_decay} must be 0 or more")
+        for name in ("warmup", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"training.{name}={getattr(self, name)} must be 0 or more, below 1")
 
 
 class Task(Protocol):
@@ -191,7 +204,8 @@ class TrainingLoop:
 
     def progress(self) -> float:
         """Share of the run that is done, by steps or by time, whichever is more."""
-        by_time = self.seconds / (60 * self.config.max_minutes) if self.config.max_minutes else 0.0
+        minutes = self.config.max_minutes
+        by_time = 0.0 if minutes is None else self.seconds / (60 * minutes)
         return min(1.0, max(self.step / self.config.max_steps, by_time))
 
     def train(self) -> float:
@@ -201,8 +215,11 @@ class TrainingLoop:
             UserError: the loss became NaN or infinite; the batch's seeds are saved.
         """
         self._resume()
+        stream = self.steps.stream(self.step)
+        # The first batch is made before the folder, so that bad data leaves nothing behind.
+        stream = chain(list(islice(stream, 1)), stream)
+        self.run.begin()
         with TrainingLog(self.run, self.config.max_steps, self.step, self.is_main) as log:
-            stream = self.steps.stream(self.step)
             started = time.perf_counter() - self.seconds
             while self.progress() < 1:
                 losses, rate = self._train_step(next(stream))

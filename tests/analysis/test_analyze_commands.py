@@ -136,7 +136,7 @@ def test_clips_that_fail_to_decode_are_skipped_until_too_few_are_left(
         ("positional", ["--clips", "3"], ["3 clips are too few"]),
         ("positional", ["--clips", "0"], ["--clips 0"]),
         ("positional", ["--seed", "-1"], ["--seed -1"]),
-        ("positional", ["--device", "abacus"], ["--device abacus"]),
+        ("positional", ["--device", "abacus"], ["device abacus cannot be used"]),
         ("positional", ["--layers", "3"], ["layers [3]", "1..2"]),
         ("positional", ["--size", "60", "64"], ["60x64", "multiples of 16"]),
         ("positional", ["--window", "7"], ["window 7"]),

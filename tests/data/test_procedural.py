@@ -284,6 +284,8 @@ def test_other_impossible_requests_are_user_errors(textures):
         MotionConfig(bend=0.6)
     with pytest.raises(UserError, match="seed"):
         render_scenes([], SMALL, textures)
+    with pytest.raises(UserError, match="device abacus cannot be used"):
+        render_scenes([1], SMALL, textures, "abacus")
     with pytest.raises(UserError, match="batch size"):
         SceneStream(SMALL, textures, batch_size=0)
 

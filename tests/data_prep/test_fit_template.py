@@ -103,15 +103,18 @@ def interrupt(*args: object) -> None:
         (["--tapvid", "nowhere.pkl"], "does not exist"),
         (["--frame-mode", "twice"], "tubelet, offset or duplicate"),
         (["--out", "t.bin"], "must end in .safetensors"),
+        (["--device", "abacus"], "device abacus cannot be used"),
     ],
 )
 def test_bad_input_is_one_line(
     tmp_path: Path, extra: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    arguments = options(tmp_path, 2, "--out", str(tmp_path / "out" / "t.safetensors"), *extra)
     with pytest.raises(SystemExit) as stop:
-        main(options(tmp_path, 2, *extra))
+        main(arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["backbone"]
 
 
 def test_clips_of_videos_are_numbered_and_sized(videos: Path) -> None:

@@ -213,3 +213,6 @@ class TestCommand:
         with pytest.raises(SystemExit) as stop:
             main(["--clips", "0"])
         assert stop.value.code == 2 and "start at 1" in capsys.readouterr().err
+        with pytest.raises(SystemExit) as stop:
+            main(["--device", "abacus"])
+        assert stop.value.code == 2 and "device abacus cannot" in capsys.readouterr().err

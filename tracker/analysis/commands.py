@@ -101,7 +101,9 @@ def _add_common(
         metavar="FILE|fit|none",
         help="fit it on clips, load it, or keep to raw features; default: %(default)s",
     )
-    features.add_argument("--device", default="cpu", help="default: %(default)s")
+    features.add_argument(
+        "--device", default="cpu", help="cpu, cuda, or auto; default: %(default)s"
+    )
     clips = parser.add_argument_group("which clips (default: rendered scenes)")
     source = clips.add_mutually_exclusive_group()
     source.add_argument("--videos", metavar="DIR", help="cut clips from a folder of videos")
@@ -121,19 +123,13 @@ def read_settings(args: argparse.Namespace) -> Settings:
     Raises:
         UserError: no clips, or a device that is not there.
     """
-    import torch
-
     from tracker.analysis.features import Settings
+    from tracker.devices import check_device
 
     if args.clips < 1:
         raise UserError(f"--clips {args.clips}: give 1 or more")
     if args.seed < 0:
         raise UserError(f"--seed {args.seed}: give 0 or more")
-    try:
-        torch.empty(0, device=args.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {args.device} cannot be used ({reason}); try cpu") from error
     return Settings(
         backbone=args.backbone,
         layers=None if args.layers is None else tuple(args.layers),
@@ -144,7 +140,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         videos=args.videos,
         textures=args.textures,
         seed=args.seed,
-        device=args.device,
+        device=str(check_device(args.device)),
     )
 
 

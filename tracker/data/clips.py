@@ -18,6 +18,7 @@ from tracker.data.procedural import SceneConfig, render_scenes
 from tracker.data.random_crop import below, draw_crop
 from tracker.data.tapvid import TapVid
 from tracker.data.textures import TextureBank
+from tracker.devices import check_device
 from tracker.errors import UserError
 from tracker.video import Video, load_video
 
@@ -39,7 +40,10 @@ class ProceduralClips:
         frames, size: length, and `(height, width)`, of a clip.
         textures: a folder of photographs, or None for the built-in ones.
         seed: of the first clip.
-        device: where to render, and where clips are.
+        device: where to render, and where clips are; see `check_device`.
+
+    Raises:
+        UserError: no such device, or no pictures in the folder.
     """
 
     def __init__(
@@ -52,7 +56,7 @@ class ProceduralClips:
     ) -> None:
         self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
         self._config = SceneConfig(frames=frames, height=size[0], width=size[1], points=1)
-        self._seed, self._device = seed, device
+        self._seed, self._device = seed, check_device(device)
 
     def clip(self, index: int) -> Tensor:
         scenes = render_scenes([self._seed + index], self._config, self._bank, self._device)

@@ -21,6 +21,7 @@ from tracker.data.scene_layers import Layer, draw_sprite, recolour
 from tracker.data.scene_motion import LayerMotion, MotionConfig, SceneMotion, draw_motion
 from tracker.data.smooth_paths import uniform
 from tracker.data.textures import TextureBank, draw_outline
+from tracker.devices import check_device
 from tracker.errors import UserError
 
 BACKGROUND_REACH = 0.62  # half side of the background's picture, in longer frame sides
@@ -89,23 +90,24 @@ def render_scenes(
         seeds: B seeds, not negative.
         config: what the scenes are like.
         textures: the pictures to use.
-        device: where to render.
+        device: where to render; see `check_device`.
 
     Returns:
         The batch, on the device.
 
     Raises:
-        UserError: there is no seed.
+        UserError: there is no seed, or no such device.
     """
     if not seeds:
         raise UserError("render_scenes got no seed: give one per scene")
+    device = check_device(device)
     scenes = [render_scene(seed, config, textures, device) for seed in seeds]
     return Scenes(*(torch.stack(parts) for parts in zip(*scenes, strict=True)))
 
 
 @torch.no_grad()
 def render_scene(
-    seed: int, config: SceneConfig, textures: TextureBank, device: torch.device | str
+    seed: int, config: SceneConfig, textures: TextureBank, device: torch.device
 ) -> tuple[Tensor, ...]:
     """Renders one scene: the fields of `Scenes` without their batch dimension."""
     generator = Generator().manual_seed(seed)

@@ -25,6 +25,7 @@ from torch import Generator, Tensor, nn
 
 from tracker.backbone import BackboneConfig, FrozenBackbone
 from tracker.data.procedural_benchmark import HELD_OUT_SEED
+from tracker.devices import check_device
 from tracker.errors import UserError, exit_on_user_error
 from tracker.files import atomic_path, prepare_output_dir
 
@@ -236,7 +237,7 @@ def format_table(results: Sequence[ProbeResult]) -> str:
 
 
 def motion_features(
-    backbone: FrozenBackbone, first: int, clips: int, device: str
+    backbone: FrozenBackbone, first: int, clips: int, device: torch.device
 ) -> LabelledFeatures:
     """Render clips `first ...` of the motion task and encode them."""
     from tracker.jepa.motion_task import CLASSES, MotionTask
@@ -256,7 +257,7 @@ def motion_features(
 
 
 def video_features(
-    backbone: FrozenBackbone, folder: str, test_share: float, seed: int, device: str
+    backbone: FrozenBackbone, folder: str, test_share: float, seed: int, device: torch.device
 ) -> tuple[LabelledFeatures, LabelledFeatures, dict[str, Sequence[str]], dict[str, str]]:
     """Encode a folder with a subfolder per class.
 
@@ -290,7 +291,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--test-clips", type=int, default=200, help="rendered clips to test on")
     parser.add_argument("--epochs", type=int, default=ProbeConfig.epochs)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: cpu")
     parser.add_argument("--out", metavar="FILE", help="a .json file for the table")
     return parser
 
@@ -303,21 +304,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     if min(args.clips, args.test_clips, args.epochs) < 1 or not 0 < args.test_share < 1:
         raise UserError("--clips, --test-clips and --epochs start at 1; --test-share is in 0..1")
+    device = check_device(args.device)
     architecture = load_config(args.backbone)
     last = (architecture.num_hidden_layers,)
     backbone = FrozenBackbone(BackboneConfig(args.backbone, last, tuple(args.size), args.frames))
     skipped: dict[str, str] = {}
     if args.videos:
         train, test, classes, skipped = video_features(
-            backbone, args.videos, args.test_share, args.seed, args.device
+            backbone, args.videos, args.test_share, args.seed, device
         )
     else:
-        train = motion_features(backbone, args.seed, args.clips, args.device)
-        test = motion_features(backbone, HELD_OUT_SEED, args.test_clips, args.device)
+        train = motion_features(backbone, args.seed, args.clips, device)
+        test = motion_features(backbone, HELD_OUT_SEED, args.test_clips, device)
         classes = CLASSES
     config = ProbeConfig(epochs=args.epochs, seed=args.seed)
     heads = architecture.num_attention_heads
-    results = probe_table(train, test, classes, heads, config, args.device)
+    results = probe_table(train, test, classes, heads, config, device)
     print(
         f"{args.backbone}: {len(train.tokens)} clips to learn from, {len(test.tokens)} to test on; "
         "accuracy in %"

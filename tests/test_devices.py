@@ -1,0 +1,37 @@
+"""Names of devices, and what of them renders."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tracker.devices import check_device, check_rendering
+from tracker.errors import UserError
+
+
+def test_names() -> None:
+    assert check_device("cpu") == check_device(torch.device("cpu")) == torch.device("cpu")
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert check_device("auto") == torch.device(expected)
+
+
+@pytest.mark.parametrize("name", ["abacus", "", "meta", "cuda:99", None])
+def test_devices_that_are_not_there(name: str) -> None:
+    with pytest.raises(UserError, match=rf"device {name} cannot be used .*; use cpu or auto") as e:
+        check_device(name)
+    assert "\n" not in str(e.value)
+
+
+def test_every_device_of_the_data_is_checked() -> None:
+    mix = {"shares": {"a": 1.0}, "sources": {"a": {"frames": 8, "device": "abacus"}}}
+    with pytest.raises(UserError, match="device abacus cannot be used"):
+        check_rendering(mix, workers=0)
+    check_rendering({"device": "cpu"}, workers=2)
+    check_rendering({"root": "somewhere"}, workers=2)
+
+
+def test_workers_do_not_render_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracker.devices.check_device", torch.device)
+    check_rendering({"device": "cuda"}, workers=0)
+    with pytest.raises(UserError, match=r"device cuda.*set training\.workers=0"):
+        check_rendering({"device": "cuda"}, workers=1)

@@ -1,0 +1,50 @@
+"""Where tensors live: names that people give, checked before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from tracker.errors import UserError
+
+
+def check_device(name: str | torch.device) -> torch.device:
+    """Return the device of that name, once it has proved that it holds tensors.
+
+    Args:
+        name: as torch names devices (`cpu`, `cuda`, `cuda:1`), or `auto`: a GPU where there is one,
+            else the CPU.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+        return torch.device(name)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"device {name} cannot be used ({reason}); use cpu or auto") from error
+
+
+def check_rendering(data: Mapping[str, Any], workers: int) -> None:
+    """Check every `device` in the settings of a source of clips, those of its parts included.
+
+    Args:
+        data: the settings.
+        workers: processes that make batches.
+
+    Raises:
+        UserError: a device cannot be used, or is a GPU, which worker processes cannot use.
+    """
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            check_rendering(value, workers)
+        elif name == "device" and check_device(value).type != "cpu" and workers:
+            raise UserError(
+                f"data renders on device {value}, which worker processes cannot use; "
+                "set training.workers=0"
+            )
