@@ -1,8 +1,8 @@
 """Score trackers on a TAP-Vid benchmark.
 
-    python evaluate.py benchmark.path=tapvid_davis.pkl query_mode=first trackers=[static,lk]
-    python evaluate.py benchmark=procedural trackers=[lk] output_dir=outputs/procedural overlays=2
-    python evaluate.py benchmark=procedural trackers=[vjepa] +changes.inference.iterations=6
+    python evaluate.py benchmark.path=tapvid_davis.pkl query_mode=first 'trackers=[static,lk]'
+    python evaluate.py benchmark=procedural 'trackers=[lk]' output_dir=outputs/procedural overlays=2
+    python evaluate.py benchmark=procedural 'trackers=[vjepa]' +changes.inference.iterations=6
 
 Settings and their meaning are in configs/evaluate.yaml. Exit code 0: all videos scored; 1: some
 videos failed and are listed; 2: nothing could be done, with one line saying why.
@@ -23,6 +23,7 @@ def main() -> int:
     config: DictConfig = compose("evaluate", sys.argv[1:], __doc__)
     from tqdm import tqdm
 
+    from tracker.devices import set_threads
     from tracker.evaluation import EvaluationSettings, evaluate, format_table
     from tracker.visualize import write_best_and_worst
 
@@ -34,6 +35,7 @@ def main() -> int:
         raise UserError(
             f"changes={config.changes} must be settings, as in +changes.inference.iterations=2"
         )
+    set_threads(config.threads)
     benchmark = instantiate(config.benchmark)
     settings = EvaluationSettings(
         query_mode=config.query_mode,
@@ -41,6 +43,7 @@ def main() -> int:
         limit=config.limit,
         keep_tracks=config.overlays > 0,
         changes=OmegaConf.to_container(config.changes),
+        device=config.device,
     )
     label = f"{benchmark.name} {settings.query_mode}"
     # The delay keeps the bar from hiding an error that comes at once.

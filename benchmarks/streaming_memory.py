@@ -6,14 +6,15 @@ python benchmarks/streaming_memory.py --frames 2000 --points 64
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 
+import cv2
 import numpy as np
 import psutil
-import torch
 
-from tracker.backbone import BackboneConfig
-from tracker.model import PointTracker, TrackerConfig
+from tracker.devices import set_threads
+from tracker.model import PointTracker
 from tracker.queries import Queries
 
 WINDOW = 200
@@ -30,13 +31,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(640, 360), metavar=("W", "H"))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
+    set_threads(args.threads)
     width, height = args.size
-    random = np.random.default_rng(0)
-    picture = random.integers(0, 256, (height, width + args.push, 3), dtype=np.uint8)
-    chunk = np.stack([picture[:, t : t + width] for t in range(args.push)])
-    tracker = PointTracker(TrackerConfig(BackboneConfig("mini-random"))).eval()
+    # A picture that flow can follow, and that is back where it was with every other push.
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    picture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
+    there = np.stack([np.roll(picture, t, 1) for t in range(args.push)])
+    chunks = itertools.cycle([there, there[::-1].copy()])
+    tracker = PointTracker.from_pretrained("mini")
     queries = Queries.grid(round(args.points**0.5), (width, height))
     stream = tracker.stream(queries, (width, height))
     process = psutil.Process()
@@ -46,7 +48,7 @@ def main() -> None:
     started = time.perf_counter()
     while stream.num_frames < args.frames:
         window = stream.num_frames // WINDOW
-        stream.push(chunk)
+        stream.push(next(chunks))
         peaks[window] = max(peaks[window], process.memory_info().rss / 2**20)
         if stream.num_frames // WINDOW > window:
             print(f"up to frame {stream.num_frames:5d}: {peaks[window]:.0f} MB", flush=True)

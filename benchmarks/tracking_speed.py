@@ -1,4 +1,4 @@
-"""Seconds and peak memory of tracking a clip, apart for backbone, coarse match and refinement.
+"""Seconds and peak memory of tracking a clip, and how they divide over the parts.
 
     python benchmarks/tracking_speed.py                       # the small model on two CPU cores
     python benchmarks/tracking_speed.py --backbone vitl --device cuda --points 256 1024
@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tracker.backbone import MINI_ARCHITECTURE, BackboneConfig, FrozenBackbone
+from tracker.backbone import MINI_ARCHITECTURE, BackboneConfig, FrozenBackbone, shrink_frames
+from tracker.devices import set_threads
+from tracker.flow import chain_flow, gray_frames
 from tracker.head import HeadConfig
 from tracker.model import PointTracker, TrackerConfig
 from tracker.queries import Queries
@@ -64,22 +66,27 @@ def timed(action: Callable[[], object], device: str, repeats: int) -> float:
 def measure(
     tracker: PointTracker, video: Video, points: int, device: str, repeats: int
 ) -> dict[str, float]:
-    """Return seconds by part. Coarse is all but refinement; the RGB stem is in `features`."""
+    """Return seconds by part; `stem` is all else that is computed once for a frame."""
     side = round(points**0.5)
     queries = Queries.grid(side, video.size)
     frames = video.read()
+    certain = np.ones(len(queries), np.float32)
 
     @torch.inference_mode()
     def backbone() -> Tensor:
-        pixels = torch.from_numpy(frames).to(device).permute(0, 3, 1, 2)[None].float() / 255
-        return tracker.residuals(pixels)[0]
+        return tracker.residuals(shrink_frames(frames, tracker.config.fine_size, device))[0]
 
     @torch.inference_mode()
     def features() -> object:
         return tracker.describe(frames)
 
+    def flow() -> object:
+        when, where = queries.frames.astype(int), queries.txy[:, 1:]
+        return chain_flow(gray_frames(frames), when, where, certain, video.size)
+
     parts = {"backbone": timed(backbone, device, repeats)}
-    parts["features"] = timed(features, device, repeats) - parts["backbone"]
+    parts["stem"] = timed(features, device, repeats) - parts["backbone"]
+    parts["flow"] = timed(flow, device, repeats)
     complete = tracker.config
 
     def track(config: TrackerConfig) -> float:
@@ -88,8 +95,8 @@ def measure(
 
     coarse = replace(complete, inference=replace(complete.inference, iterations=0))
     seconds = [track(config) for config in (coarse, complete)]
-    parts["flow, coarse"] = seconds[0] - parts["backbone"] - parts["features"]
-    parts["refinement"] = seconds[1] - seconds[0]
+    parts["coarse"] = seconds[0] - parts["backbone"] - parts["stem"]
+    parts["refinement"] = seconds[1] - seconds[0] - parts["flow"]
     parts["all"] = seconds[1]
     return parts
 
@@ -107,7 +114,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    set_threads(args.threads)
     # A picture that flow can follow, or it would be lost, and its time saved, from the start.
     noise = np.random.default_rng(0).integers(0, 256, (args.size, args.size, 3), dtype=np.uint8)
     picture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)

@@ -61,7 +61,8 @@ def test_experiments_compose_with_their_entry(name: str) -> None:
 
 @pytest.mark.parametrize("recipe", ["vitl", "mini_gpu"])
 def test_recipes_of_a_gpu_take_data_from_files_too(recipe: str, tmp_path: Path) -> None:
-    assert compose("train_tracker", [f"+experiment={recipe}"], None).data.device == "cuda"
+    plain = compose("train_tracker", [f"+experiment={recipe}"], None)
+    assert (plain.data.device, plain.training.workers) == ("cpu", 12)
     for name, file in (("kubric", "0000/0000.npy"), ("point_odyssey", "scene/anno.npz")):
         annotation = tmp_path / name / file
         annotation.parent.mkdir(parents=True)

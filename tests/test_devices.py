@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import pytest
 import torch
 
-from tracker.devices import check_device, check_rendering
+from tracker.devices import check_device, check_rendering, set_threads
 from tracker.errors import UserError
 
 
@@ -35,3 +36,18 @@ def test_workers_do_not_render_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None
     check_rendering({"device": "cuda"}, workers=0)
     with pytest.raises(UserError, match=r"device cuda.*set training\.workers=0"):
         check_rendering({"device": "cuda"}, workers=1)
+
+
+def test_threads_of_torch_and_opencv() -> None:
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    try:
+        set_threads(1)
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+        set_threads(None)
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+        for wrong in (0, -1, "two"):
+            with pytest.raises(UserError, match=f"threads={wrong}"):
+                set_threads(wrong)
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])

@@ -37,3 +37,9 @@ def test_argument_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_names_are_refused(name: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         make_tracker(name)
+
+
+def test_a_learned_tracker_goes_where_it_is_told() -> None:
+    assert make_tracker("vjepa", device="cpu").device.type == "cpu"
+    with pytest.raises(UserError, match="device cuda:99 cannot be used"):
+        make_tracker("vjepa", device="cuda:99")

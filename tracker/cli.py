@@ -61,15 +61,26 @@ def build_parser() -> argparse.ArgumentParser:
         help="track a rendered clip with known truth and say how accurate the tracks are",
         description="Render a clip with known truth, track it, score it and draw it.",
     )
-    demo.add_argument("--tracker", default=DEFAULT_TRACKER, metavar="NAME", help=_tracker_help())
+    _add_tracker(demo)
     demo.add_argument("--out", default="outputs/demo", metavar="DIR", help="default: %(default)s")
     demo.set_defaults(run=run_demo)
     add_analyze(commands)
     return parser
 
 
-def _tracker_help() -> str:
-    return f"one of {', '.join(tracker_names())}; default: %(default)s"
+def _add_tracker(command: argparse.ArgumentParser) -> None:
+    names = ", ".join(tracker_names())
+    command.add_argument(
+        "--tracker",
+        default=DEFAULT_TRACKER,
+        metavar="NAME",
+        help=f"one of {names}, or vjepa@FOLDER for one that you trained; default: %(default)s",
+    )
+    command.add_argument(
+        "--device",
+        default="auto",
+        help="where vjepa runs: cpu, cuda, or auto, a GPU where there is one; default: %(default)s",
+    )
 
 
 def _add_track(commands: argparse._SubParsersAction) -> None:
@@ -111,7 +122,7 @@ def _add_track(commands: argparse._SubParsersAction) -> None:
     frames.add_argument("--stop", type=int, metavar="T", help="frame to stop before")
     frames.add_argument("--stride", type=int, default=1, metavar="S", help="read every S-th frame")
     frames.add_argument("--fps", type=float, metavar="R", help="rate of a folder or array")
-    track.add_argument("--tracker", default=DEFAULT_TRACKER, metavar="NAME", help=_tracker_help())
+    _add_tracker(track)
     track.add_argument(
         "--out", metavar="DIR", help="where to write; default: outputs/<name of the video>"
     )
@@ -192,7 +203,7 @@ def choose_query_frames(args: argparse.Namespace, video: Video) -> list[int]:
 def run_track(args: argparse.Namespace) -> None:
     video = load_video(args.video, args.start, args.stop, args.stride, args.fps)
     queries = choose_queries(args, video)
-    tracker = make_tracker(args.tracker)
+    tracker = make_tracker(args.tracker, device=args.device)
     out = prepare_output_dir(args.out or Path("outputs") / Path(args.video).resolve().stem)
     info = video.info
     width, height = video.size
@@ -209,7 +220,7 @@ def run_track(args: argparse.Namespace) -> None:
 def run_demo(args: argparse.Namespace) -> None:
     from tracker.demo import demo_sample, describe_accuracy, track_demo
 
-    tracker = make_tracker(args.tracker)
+    tracker = make_tracker(args.tracker, device=args.device)
     out = prepare_output_dir(args.out)
     sample = demo_sample()
     started = time.perf_counter()

@@ -1,10 +1,11 @@
-"""Where tensors live: names that people give, checked before any work starts."""
+"""Devices and threads that people ask for, checked before any work starts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import torch
 
 from tracker.errors import UserError
@@ -28,6 +29,20 @@ def check_device(name: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"device {name} cannot be used ({reason}); use cpu or auto") from error
+
+
+def set_threads(count: int | None) -> None:
+    """Let torch and OpenCV compute with so many threads; None leaves them to their own choice.
+
+    Raises:
+        UserError: fewer than one.
+    """
+    if count is None:
+        return
+    if not isinstance(count, int) or count < 1:
+        raise UserError(f"threads={count} must be null or a number of threads, 1 or more")
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
 
 
 def check_rendering(data: Mapping[str, Any], workers: int) -> None:

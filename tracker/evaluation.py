@@ -48,6 +48,7 @@ class EvaluationSettings:
         limit: evaluate only this many videos.
         keep_tracks: also save every track, from which overlays are drawn.
         changes: settings of learned trackers to replace; see `PointTracker.from_pretrained`.
+        device: where learned trackers run; see `make_tracker`.
     """
 
     query_mode: QueryMode = "first"
@@ -55,6 +56,7 @@ class EvaluationSettings:
     limit: int | None = None
     keep_tracks: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.query_mode not in ("first", "strided"):
@@ -212,7 +214,9 @@ def evaluate(
     Raises:
         UserError: unknown tracker, no usable video, or the output folder cannot be written.
     """
-    trackers = {name: make_tracker(name, settings.changes) for name in tracker_names}
+    trackers = {
+        name: make_tracker(name, settings.changes, settings.device) for name in tracker_names
+    }
     if not trackers:
         raise UserError("trackers=[] names no tracker; give at least one, such as trackers=[lk]")
     folder = prepare_output_dir(output_dir)

@@ -51,17 +51,15 @@ def compose(name: str, overrides: Sequence[str], help_text: str | None) -> DictC
 
 
 def open_run(config: DictConfig) -> RunFolder:
-    """Set torch's threads and open the folder of a training run that `config` describes.
+    """Set the CPU threads and open the folder of a training run that `config` describes.
 
     Raises:
         UserError: the folder holds a run with other settings, or cannot be written.
     """
-    import torch
-
     from tracker.checkpoints import RunFolder
+    from tracker.devices import set_threads
 
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    set_threads(config.threads)
     settings = OmegaConf.to_container(config)
     for free in ("run_dir", "resume", "threads"):
         del settings[free]

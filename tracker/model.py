@@ -24,6 +24,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from tracker.backbone import ASSETS, SHIPPED_BACKBONES, FrozenBackbone, shrink_frames
+from tracker.devices import check_device
 from tracker.errors import UserError
 from tracker.files import prepare_output_dir
 from tracker.flow import gray_frames
@@ -80,6 +81,7 @@ class PointTracker(
 
     @property
     def device(self) -> torch.device:
+        """Where it runs; `tracker.to("cuda")` moves head and backbone."""
         return next(self.head.parameters()).device
 
     @property
@@ -389,9 +391,12 @@ def load_head(tracker: PointTracker, state: dict[str, Tensor], weights: str, con
 class PretrainedTracker:
     """Registry entry: `vjepa` is the shipped tracker, `vjepa@NAME_OR_PATH` any other."""
 
-    def __new__(cls, changes: dict[str, Any] | None = None) -> PointTracker:
-        return PointTracker.from_pretrained("mini", changes)
+    def __new__(cls, changes: dict[str, Any] | None = None, device: str = "auto") -> PointTracker:
+        return cls.from_argument("mini", changes, device)
 
     @staticmethod
-    def from_argument(name: str, changes: dict[str, Any] | None = None) -> PointTracker:
-        return PointTracker.from_pretrained(name, changes)
+    def from_argument(
+        name: str, changes: dict[str, Any] | None = None, device: str = "auto"
+    ) -> PointTracker:
+        target = check_device(device)
+        return PointTracker.from_pretrained(name, changes).to(target)

@@ -44,22 +44,24 @@ def tracker_names() -> list[str]:
     return sorted(_FACTORIES)
 
 
-def make_tracker(name: str, changes: dict[str, Any] | None = None) -> Tracker:
+def make_tracker(name: str, changes: dict[str, Any] | None = None, device: str = "auto") -> Tracker:
     """Build a tracker from its name, or `name@argument`.
 
     Args:
         name: one of `tracker_names`.
         changes: settings of a learned tracker to replace; the baselines have none.
+        device: where a learned tracker runs, as torch names devices, or `auto`: a GPU where there
+            is one, else the CPU.
 
     Raises:
-        UserError: no tracker of that name, or it takes no argument.
+        UserError: no tracker of that name, it takes no argument, or there is no such device.
     """
     base, _, argument = name.partition("@")
     if base not in _FACTORIES:
         raise UserError(f"no tracker is called {base!r}; choose from {', '.join(tracker_names())}")
     module, factory = _FACTORIES[base].split(":")
     build = getattr(import_module(module), factory)
-    settings = {"changes": changes} if changes and base == "vjepa" else {}
+    settings = {"changes": changes, "device": device} if base == "vjepa" else {}
     if not argument:
         return build(**settings)
     if not hasattr(build, "from_argument"):
