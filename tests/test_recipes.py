@@ -18,7 +18,7 @@ LAYERS = 2
 """ViT-L has 24; everything else of the checkpoint has its shape."""
 
 SHORT = [
-    "data.device=cpu",
+    "training.workers=0",
     "data.frames=2",
     "data.size=[64,64]",
     "data.points=8",
