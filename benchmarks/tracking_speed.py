@@ -70,7 +70,8 @@ def measure(
     side = round(points**0.5)
     queries = Queries.grid(side, video.size)
     frames = video.read()
-    certain = np.ones(len(queries), np.float32)
+    start = np.repeat(queries.txy[:, None, 1:], len(frames), axis=1)
+    known = np.arange(len(frames)) == queries.frames[:, None]
 
     @torch.inference_mode()
     def backbone() -> Tensor:
@@ -81,8 +82,7 @@ def measure(
         return tracker.describe(frames)
 
     def flow() -> object:
-        when, where = queries.frames.astype(int), queries.txy[:, 1:]
-        return chain_flow(gray_frames(frames), when, where, certain, video.size)
+        return chain_flow(gray_frames(frames), start, known, video.size)
 
     parts = {"backbone": timed(backbone, device, repeats)}
     parts["stem"] = timed(features, device, repeats) - parts["backbone"]

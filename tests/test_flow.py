@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.flow import LONGEST_SIDE, MAX_ROUND_TRIP, chain_flow, gray_frames, sample
+from tracker.flow import JUMPS, LONGEST_SIDE, MAX_ROUND_TRIP, chain_flow, gray_frames, sample
 
 SIZE = (128, 96)
 
@@ -27,12 +27,26 @@ def sliding(length: int, step: tuple[float, float]) -> list[np.ndarray]:
     return [cv2.warpAffine(picture, m, SIZE, flags=cv2.INTER_LINEAR) for m in move]
 
 
+def follow(
+    images: list[np.ndarray],
+    frame: list[int],
+    start: list[list[float]],
+    sure: list[float] | None = None,
+    size: tuple[int, int] = SIZE,
+    jumps: tuple[int, ...] = JUMPS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Follow points that are known in one frame each."""
+    xy = np.repeat(np.float32(start)[:, None], len(images), axis=1)
+    known = np.zeros(xy.shape[:2], np.float32)
+    known[range(len(frame)), frame] = 1 if sure is None else sure
+    return chain_flow(images, xy, known, size, jumps)
+
+
 @settings(max_examples=10, deadline=None)
 @given(dx=st.floats(-2, 2), dy=st.floats(-2, 2), frame=st.integers(0, 5))
 def test_chain_follows_a_shift_both_ways(dx: float, dy: float, frame: int) -> None:
-    images = sliding(6, (dx, dy))
     start = np.float32([[60, 50], [70.5, 44.25]])
-    xy, sure = chain_flow(images, np.full(2, frame), start, np.ones(2, np.float32), SIZE)
+    xy, sure = follow(sliding(6, (dx, dy)), [frame] * 2, start)
     time = np.arange(6) - frame
     truth = start[:, None] + time[None, :, None] * np.float32([dx, dy])
     assert (sure > 0.8).all()
@@ -41,21 +55,30 @@ def test_chain_follows_a_shift_both_ways(dx: float, dy: float, frame: int) -> No
 
 def test_points_may_be_known_in_different_frames() -> None:
     images = sliding(5, (1.5, -1.0))
-    frame, start = np.array([0, 4]), np.float32([[60, 50], [66, 46]])
-    together = chain_flow(images, frame, start, np.ones(2, np.float32), SIZE)
+    frame, start = [0, 4], [[60, 50], [66, 46]]
+    together = follow(images, frame, start)
     for n in range(2):
-        alone = chain_flow(images, frame[n : n + 1], start[n : n + 1], np.ones(1), SIZE)
+        alone = follow(images, frame[n : n + 1], start[n : n + 1])
         np.testing.assert_array_equal(together[0][n], alone[0][0])
         np.testing.assert_array_equal(together[1][n], alone[1][0])
 
 
+def test_points_may_be_known_in_many_frames() -> None:
+    images = sliding(8, (1, 0))
+    xy = np.float32([60, 50]) + np.arange(8, dtype=np.float32)[None, :, None] * [1, 0]
+    known = np.float32([[0, 0, 0.9, 1, 0.8, 0, 0, 0]])
+    wrong = xy + 20 * (known == 0)[..., None]
+    places, sure = chain_flow(images, wrong, known, SIZE)
+    np.testing.assert_allclose(places, xy, atol=0.3)
+    np.testing.assert_array_equal(sure[:, 2:5], known[:, 2:5])
+    assert (sure[:, [0, 1, 5, 6, 7]] > 0.7).all()
+
+
 def test_positions_are_told_in_pixels_of_the_given_size() -> None:
     images = sliding(4, (1.5, -1.0))
-    frame, start, sure = np.zeros(1, int), np.float32([[60, 50]]), np.ones(1)
-    xy, trust = chain_flow(images, frame, start, sure, SIZE)
-    scale = np.float32([3, 0.5])
-    larger, same = chain_flow(images, frame, start * scale, sure, (3 * SIZE[0], SIZE[1] // 2))
-    np.testing.assert_allclose(larger, xy * scale, rtol=1e-5)
+    xy, trust = follow(images, [0], [[60, 50]])
+    larger, same = follow(images, [0], [[180, 25]], size=(3 * SIZE[0], SIZE[1] // 2))
+    np.testing.assert_allclose(larger, xy * [3, 0.5], rtol=1e-5)
     np.testing.assert_array_equal(same, trust)
 
 
@@ -72,36 +95,56 @@ def test_each_pair_of_frames_is_computed_once(monkeypatch: pytest.MonkeyPatch) -
             return self._method.calc(one, two, none)
 
     monkeypatch.setattr(cv2, "DISOpticalFlow_create", Counted)
-    images = sliding(6, (1, 0))
-    start = np.float32([[60, 50]] * 3)
-    chain_flow(images, np.array([0, 3, 5]), start, np.ones(3), SIZE)
+    images, start = sliding(6, (1, 0)), [[60, 50]] * 3
+    follow(images, [0, 3, 5], start, jumps=(1,))
     assert len(calls) == 2 * 5
     calls.clear()
-    chain_flow(images, np.full(3, 2), start, np.array([0, 1, 1]), SIZE)
+    follow(images, [0, 3, 5], start, jumps=(1, 4))
+    assert len(calls) == 2 * (5 + 2)
+    calls.clear()
+    follow(images, [2, 2, 2], start, sure=[0, 1, 1], jumps=(1,))
     assert len(calls) == 2 * 5
 
 
-def test_lost_points_stay_lost() -> None:
+def test_a_chain_jumps_over_a_spoilt_frame_and_without_jumps_ends_there() -> None:
     images = sliding(6, (1, 0))
     images[3] = np.random.default_rng(0).integers(0, 255, (96, 128), np.uint8)
-    _, sure = chain_flow(images, np.zeros(1, int), np.float32([[60, 50]]), np.ones(1), SIZE)
+    _, sure = follow(images, [0], [[60, 50]], jumps=(1,))
     assert (sure[0, :3] > 0.8).all()
     assert (sure[0, 3:] == 0).all()
+    xy, sure = follow(images, [0], [[60, 50]], jumps=(1, 4))
+    assert sure[0, 3] == 0
+    assert (sure[0, 4:] > 0.8).all()
+    np.testing.assert_allclose(xy[0, 4:], [[64, 50], [65, 50]], atol=0.3)
+
+
+def test_of_two_ways_the_one_of_less_error_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    misses = {1: 0.2}
+
+    def link(there: int, back: int, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        jump = abs(there - back)
+        return xy + jump, np.full(len(xy), misses[jump])
+
+    monkeypatch.setattr("tracker.flow.follow_link", link)
+    monkeypatch.setattr(
+        "tracker.flow.FlowBetweenFrames.there_and_back", lambda self, a, b, again: (a, b)
+    )
+    for long, expected in ((0.5, 1 - 0.2 / MAX_ROUND_TRIP), (0.3, 1 - 0.3 / MAX_ROUND_TRIP)):
+        misses[4] = long
+        _, sure = follow(sliding(5, (0, 0)), [0], [[60, 50]], jumps=(1, 4))
+        assert sure[0, 4] == pytest.approx(expected)
 
 
 def test_unsure_points_are_not_followed_and_trust_never_rises() -> None:
     images = sliding(6, (1, 1))
-    sure = np.float32([0, 0.6, 1])
-    start = np.float32([[60, 50]] * 3)
-    _, trust = chain_flow(images, np.zeros(3, int), start, sure, SIZE)
+    _, trust = follow(images, [0] * 3, [[60, 50]] * 3, sure=[0, 0.6, 1])
     assert (trust[0] == 0).all()
     assert trust[1].max() == pytest.approx(0.6)
-    assert (np.diff(trust, axis=1) <= 0).all()
+    assert (trust[1:, 1:] <= trust[1:, :1]).all()
 
 
 def test_points_that_leave_the_frame_are_lost() -> None:
-    images = sliding(6, (6, 0))
-    xy, sure = chain_flow(images, np.zeros(1, int), np.float32([[112, 50]]), np.ones(1), SIZE)
+    xy, sure = follow(sliding(6, (6, 0)), [0], [[112, 50]], jumps=(1,))
     outside = xy[0, :, 0] >= 128
     assert outside.any()
     assert (sure[0, outside] == 0).all()
@@ -109,8 +152,7 @@ def test_points_that_leave_the_frame_are_lost() -> None:
 
 @pytest.mark.parametrize("size", [(8, 8), (16, 16), (20, 300)])
 def test_small_frames_do_no_harm(size: tuple[int, int]) -> None:
-    images = [blobs(size)] * 3
-    xy, sure = chain_flow(images, np.ones(1, int), np.float32([[4, 4]]), np.ones(1), size[::-1])
+    xy, sure = follow([blobs(size)] * 3, [1], [[4, 4]], size=size[::-1])
     assert np.isfinite(xy).all()
     assert sure[0, 1] == 1
     assert (sure[0, ::2] > 0.9).all() == (min(size) >= 16)
@@ -135,7 +177,6 @@ def test_large_frames_are_shrunk() -> None:
 def test_what_counts_as_lost() -> None:
     images = sliding(2, (1, 0))
     images[1][:, 64:] = blobs((96, 64), seed=5)
-    start = np.float32([[30, 50], [100, 50]])
-    _, sure = chain_flow(images, np.zeros(2, int), start, np.ones(2), SIZE)
+    _, sure = follow(images, [0, 0], [[30, 50], [100, 50]])
     assert sure[0, 1] > 1 - 0.5 / MAX_ROUND_TRIP
     assert sure[1, 1] < sure[0, 1]

@@ -1,7 +1,8 @@
 """Dense optical flow, chained over frames: OpenCV's DIS (Kroeger et al., arXiv 1603.03590).
 
-Flow is precise as long as it holds, and once lost stays lost: positions come with how sure the
-worst round trip so far leaves us, from 1 down to 0 for a lost point.
+A chain may jump over frames, as in MFT (Neoral et al., arXiv 2305.12998): fewer links drift less,
+and reach across a blurred or covered frame. Positions come with how sure the worst round trip so
+far leaves us, from 1 down to 0 for a lost point.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ MOST_COLUMNS = 2**15 - 2
 
 MAX_ROUND_TRIP = 3.0
 """Forward-backward error that counts as lost, in 256ths of the frame's longer side."""
+
+JUMPS = (1, 4)
+"""Lengths in frames of the links that a chain is made of."""
+
+LINK_ERROR = 0.1
+"""What a link is off by even where its round trip is perfect, in the same 256ths."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ def gray_frames(frames: np.ndarray) -> np.ndarray:
 
 
 class FlowBetweenFrames:
-    """Dense flow between neighbouring images, each pair computed once for both directions of time.
+    """Dense flow between two images of a clip, each pair computed once for both directions.
 
     Args:
         images: T of `(H, W) uint8`.
@@ -66,46 +73,44 @@ class FlowBetweenFrames:
         self._images = images
         self._method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._method.setFinestScale(finest_scale)
-        self._pairs: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._pairs: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def there_and_back(self, start: int, end: int, again: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the fields `(H, W, 2)` from image `start` to its neighbour `end` and back.
+        """Return the fields `(H, W, 2)` from image `start` to image `end` and back.
 
         Args:
             again: whether this pair will be asked for once more, and is worth its memory.
         """
-        first = min(start, end)
-        if first in self._pairs:
-            pair = self._pairs.pop(first)
-        else:
-            one, two = self._images[first], self._images[first + 1]
+        key = (min(start, end), max(start, end))
+        pair = self._pairs.pop(key, None)
+        if pair is None:
+            one, two = (self._images[t] for t in key)
             # Half precision: errors of at most 1/64 pixel for moves below 64 pixels.
             pair = (
                 self._method.calc(one, two, None).astype(np.float16),
                 self._method.calc(two, one, None).astype(np.float16),
             )
         if again:
-            self._pairs[first] = pair
-        return pair if start == first else pair[::-1]
+            self._pairs[key] = pair
+        return pair if start < end else pair[::-1]
 
 
-def step_flow(
-    there: np.ndarray, back: np.ndarray, xy: np.ndarray, sure: np.ndarray
+def follow_link(
+    there: np.ndarray, back: np.ndarray, xy: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Follow points one frame on.
+    """Follow points from one image to another.
 
     Args:
-        there, back: `(H, W, 2)` flow to that frame and from it.
+        there, back: `(H, W, 2)` flow to the other image and from it.
         xy: `(N, 2)` raster pixels in the first image.
-        sure: `(N,)` the share of the allowed round trip that the worst one so far left over.
 
     Returns:
-        Positions in the second image `(N, 2)` and the new `sure (N,)`.
+        Positions in the second image `(N, 2)`, and by how much the way back misses the start,
+        `(N,)` in 256ths of the longer side.
     """
     moved = xy + sample(there, xy)
     returned = moved + sample(back, moved)
-    error = np.linalg.norm(returned - xy, axis=-1) * 256 / max(there.shape)
-    return moved, np.minimum(sure, np.clip(1 - error / MAX_ROUND_TRIP, 0, 1))
+    return moved, np.linalg.norm(returned - xy, axis=-1) * 256 / max(there.shape)
 
 
 def sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
@@ -122,43 +127,55 @@ def sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
 
 def chain_flow(
     images: Sequence[np.ndarray],
-    frame: np.ndarray,
     xy: np.ndarray,
     sure: np.ndarray,
     size: tuple[int, int],
+    jumps: Sequence[int] = JUMPS,
     finest_scale: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Follow points through T images, both ways from where each is known.
+    """Follow points through T images: on from the last each is known in, and back from the first.
+
+    Of the links that lead to a frame, the one is taken after which the squared errors of all links
+    so far sum up to the least.
 
     Args:
         images: T of `(h, w) uint8`.
-        frame: `(N,)` the image in which each point is known.
-        xy: `(N, 2)` raster pixels there, of frames of `size`.
-        sure: `(N,)` how sure each is there; points at 0 are not followed.
+        xy: `(N, T, 2)` raster pixels, of frames of `size`, where a point is known.
+        sure: `(N, T)` how sure each is there; 0 where it is not known.
         size: `(W, H)` that positions are told in; the images may be smaller.
+        jumps: lengths of links, in frames.
         finest_scale: flow is computed on images halved so many times.
 
     Returns:
         Positions `(N, T, 2) float32` and `sure (N, T) float32`. Where a point is lost or outside
         the frame `sure` is 0, and the position means nothing.
     """
-    height, width = images[0].shape
+    (height, width), length = images[0].shape, len(images)
     scale = np.float32([width / size[0], height / size[1]])
-    count, length = len(xy), len(images)
-    places = np.repeat((np.asarray(xy, np.float32) * scale)[:, None], length, axis=1)
-    trust = np.zeros((count, length), np.float32)
-    trust[np.arange(count), frame] = sure
-    latest = max(frame[np.asarray(sure) > 0], default=0)
+    places, trust = xy.astype(np.float32) * scale, sure.astype(np.float32)
+    known = trust > 0
+    variance = np.where(known, 0, np.inf).astype(np.float32)
+    someday = known.any(1)
+    first, last = known.argmax(1), length - 1 - known[:, ::-1].argmax(1)
+    latest = first[someday].max(initial=0)
     flow = FlowBetweenFrames(images, finest_scale)
-    passes = ((1, range(1, length)), (-1, range(length - 2, -1, -1)))
-    for step, order in passes if min(height, width) >= SMALLEST_SIDE else ():
-        for t in order:
-            before = t - step
-            rows = np.flatnonzero((frame * step < t * step) & (trust[:, before] > 0))
-            if rows.size:
-                fields = flow.there_and_back(before, t, again=step == 1 and t <= latest)
-                places[rows, t], trust[rows, t] = step_flow(
-                    *fields, places[rows, before], trust[rows, before]
-                )
+    forward = [(t, t - jump) for t in range(length) for jump in jumps if jump <= t]
+    backward = [(length - 1 - t, length - 1 - before) for t, before in forward]
+    for t, before in forward + backward if min(height, width) >= SMALLEST_SIDE else ():
+        beyond = last < t if before < t else first > t
+        rows = np.flatnonzero(someday & beyond & (trust[:, before] > 0))
+        if not rows.size:
+            continue
+        fields = flow.there_and_back(before, t, again=before < t <= latest)
+        moved, error = follow_link(*fields, places[rows, before])
+        left = np.minimum(trust[rows, before], 1 - error / MAX_ROUND_TRIP)
+        total = variance[rows, before] + error**2 + LINK_ERROR**2
+        better = (left > 0) & (total < variance[rows, t])
+        rows = rows[better]
+        places[rows, t], trust[rows, t], variance[rows, t] = (
+            moved[better],
+            left[better],
+            total[better],
+        )
     trust[~((places >= 0) & (places < (width, height))).all(-1)] = 0
     return places / scale, trust

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tracker.errors import UserError
-from tracker.flow import FlowProposals, chain_flow
+from tracker.flow import JUMPS, FlowProposals, chain_flow
 from tracker.head.tracking_head import (
     FrameFeatures,
     QueryDescriptors,
@@ -192,32 +192,27 @@ class Follower:
         if joined.gray is None:
             return None
         beside = joined.num_frames - length
-        begin, trust = self.xy, (self.active & ~before).to(self.xy)
         xy = self.xy[:, None].repeat(1, joined.num_frames, 1)
         sure = torch.zeros_like(xy[..., 0])
         if self._known is not None:
-            nearest, old = (0, slice(length, None)) if self.backward else (-1, slice(0, beside))
+            old = slice(length, None) if self.backward else slice(0, beside)
             known = self._known.confidence
-            known = torch.where(known > SURE_ENOUGH, known, 0) * before[:, None]
-            xy[:, old], sure[:, old] = self._known.xy, known
-            begin = torch.where(before[:, None], self._known.xy[:, nearest], begin)
-            trust = torch.where(before, known[:, nearest], trust)
-        # The block, and one frame beside it.
-        near = min(beside, 1)
-        first = start if self.backward else start - near
-        edge = length - 1 + near if self.backward else 0
-        images = slice(0, length + near) if self.backward else slice(beside - near, None)
+            xy[:, old] = self._known.xy
+            sure[:, old] = torch.where(known > SURE_ENOUGH, known, 0) * before[:, None]
+        came = (self.active & ~before).nonzero()[:, 0]
+        first = start if self.backward else start - beside
+        xy[came], sure[came, self.frame[came] - first] = self.xy[came, None], 1
+        # The block, and as many frames beside it as a chain can jump from.
+        near = min(beside, max(JUMPS))
+        part = slice(0, length + near) if self.backward else slice(beside - near, None)
         places, certain = chain_flow(
-            joined.gray[images],
-            torch.where(before | ~self.active, edge, self.frame - first).cpu().numpy(),
-            begin.float().cpu().numpy(),
-            trust.float().cpu().numpy(),
+            joined.gray[part],
+            xy[:, part].float().cpu().numpy(),
+            sure[:, part].float().cpu().numpy(),
             joined.size,
         )
-        new = slice(0, length) if self.backward else slice(near, None)
-        part = slice(0, length) if self.backward else slice(beside, None)
-        xy[:, part] = torch.from_numpy(places[:, new]).to(xy)
-        sure[:, part] = torch.from_numpy(certain[:, new]).to(sure)
+        xy[:, part] = torch.from_numpy(places).to(xy)
+        sure[:, part] = torch.from_numpy(certain).to(sure)
         return FlowProposals(xy[None], sure[None])
 
     def _follow(
