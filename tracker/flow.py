@@ -26,7 +26,7 @@ MOST_COLUMNS = 2**15 - 2
 MAX_ROUND_TRIP = 3.0
 """Forward-backward error that counts as lost, in 256ths of the frame's longer side."""
 
-JUMPS = (1, 4)
+JUMPS = (1, 4, 16)
 """Lengths in frames of the links that a chain is made of."""
 
 LINK_ERROR = 0.1
