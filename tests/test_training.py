@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -378,6 +379,21 @@ def test_bad_data_in_a_worker_is_one_line(tmp_path: Path) -> None:
         make_loop(tmp_path / "run", Bad(), workers=1).train()
     assert str(error.value) == "clip 0 is damaged"
     assert not (tmp_path / "run").exists()
+
+
+def test_workers_have_one_thread_of_each_library(tmp_path: Path) -> None:
+    class Threads:
+        def batch(self, numbers: list[int]) -> tuple[int, int]:
+            return cv2.getNumThreads(), torch.get_num_threads()
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.zeros((512, 512), np.uint8), (9, 9), 2)  # threads that workers do not have
+    try:
+        stream = make_loop(tmp_path, Threads(), workers=1).steps.stream(0)
+        assert list(next(stream)) == [1, 1]
+    finally:
+        cv2.setNumThreads(before)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import torch
 from accelerate import Accelerator
@@ -155,7 +156,7 @@ class _Steps(Dataset[Any]):
             sampler=range(first_step, len(self)),
             num_workers=workers,
             prefetch_factor=4 if workers else None,
-            worker_init_fn=_use_one_thread,
+            worker_init_fn=_run_opencv_in_line,
         )
         for batch in loader:
             if isinstance(batch, UserError):
@@ -163,8 +164,9 @@ class _Steps(Dataset[Any]):
             yield batch
 
 
-def _use_one_thread(worker: int) -> None:
-    torch.set_num_threads(1)
+def _run_opencv_in_line(worker: int) -> None:
+    """Optical flow takes every core otherwise; of torch's threads workers have one anyway."""
+    cv2.setNumThreads(0)  # not 1, which waits for the parent's threads, and those are not here
 
 
 class TrainingLoop:
