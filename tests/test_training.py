@@ -70,8 +70,9 @@ def test_training_changes_the_head_and_no_byte_of_the_backbone(tmp_path: Path) -
     assert not any("encoder." in name for name in saved)
 
 
-def test_a_run_leaves_what_it_promises(tmp_path: Path) -> None:
+def test_a_run_leaves_what_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     best = make_loop(tmp_path, picture_every=1).train()
+    assert "validating: " in capsys.readouterr().err
     assert len(history(tmp_path)) == 3
     with (tmp_path / "validation.csv").open() as file:
         (row,) = list(csv.DictReader(file))

@@ -278,6 +278,7 @@ class TrainingLoop:
     def _validate(self, log: TrainingLog) -> None:
         """Score the averaged weights; keep them if they are the best."""
         if self.is_main:
+            log.validating()
             with averaged_weights(self.task.averaged, self.ema):
                 scores, picture = self.task.validate(self._due(self.config.picture_every))
                 log.scores(self.step, scores, picture)
