@@ -21,12 +21,15 @@ from tracker.errors import UserError, exit_on_user_error
 from tracker.files import atomic_path, prepare_output_dir
 
 if TYPE_CHECKING:
-    from tracker.template import TemplateFitter
+    from tracker.template import TemplateFitter, TemplateReport
+
+    History = list[tuple[int, TemplateReport]]  # clips so far, and what the template was like
 
 SAVE_EVERY = 100
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
     parser = argparse.ArgumentParser(
         prog="python -m data_prep.fit_template",
         description=__doc__,
@@ -52,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> None:
+    """Fit the template that the options describe."""
     args = build_parser().parse_args(argv)
     from safetensors.torch import save_file
     from tqdm import tqdm
@@ -119,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"  {count} x {reason}")
 
 
-def load_progress(path: Path, work: str, fitter: TemplateFitter) -> list:
+def load_progress(path: Path, work: str, fitter: TemplateFitter) -> History:
     """Take up saved progress; return the history of its convergence.
 
     Raises:
@@ -145,7 +149,7 @@ def load_progress(path: Path, work: str, fitter: TemplateFitter) -> list:
     return history
 
 
-def plot_convergence(path: Path, layers: Sequence[int], history: list) -> None:
+def plot_convergence(path: Path, layers: Sequence[int], history: History) -> None:
     """Draw split-half cosine and positional share against the number of clips."""
     import matplotlib
 

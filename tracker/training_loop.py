@@ -136,6 +136,7 @@ class _Steps(Dataset[Any]):
         return self._config.max_steps
 
     def numbers(self, step: int) -> list[int]:
+        """Return the numbers of the clips of a step's batch."""
         size = self._config.batch_size
         # Seeds far apart, or two of them would share nearly all clips.
         first = self._config.seed * 1_000_003 + (step * self._world + self._rank) * size
@@ -202,6 +203,7 @@ class TrainingLoop:
 
     @property
     def is_main(self) -> bool:
+        """Whether this process writes and prints."""
         return self.accelerator.is_main_process
 
     def progress(self) -> float:

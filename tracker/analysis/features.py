@@ -98,6 +98,7 @@ class Features:
 
     @property
     def layers(self) -> tuple[int, ...]:
+        """Which layers' features are read, counted from 1."""
         return self.backbone.config.layers
 
     @property

@@ -63,6 +63,7 @@ class ProceduralClips:
         self._seed, self._device = seed, check_device(device)
 
     def clip(self, index: int) -> Tensor:
+        """Return the scene of seed `seed + index`, `(T, 3, H, W) float32` in 0..1."""
         scenes = render_scenes([self._seed + index], self._config, self._bank, self._device)
         return scenes.video[0]
 
@@ -121,6 +122,11 @@ class VideoClips:
         return cls([sample.video for sample in samples], frames, size, seed)
 
     def clip(self, index: int) -> Tensor:
+        """Return a clip of a random video, `(T, 3, H, W) float32` in 0..1.
+
+        Raises:
+            UserError: its frames cannot be decoded.
+        """
         random = Generator().manual_seed(self._seed * 1_000_003 + index)
         video = self._videos[below(random, len(self._videos))]
         start = below(random, max(1, len(video) - self._frames + 1))

@@ -28,6 +28,7 @@ class JepaBatch:
     unreadable: list[str] = field(default_factory=list)
 
     def to(self, device: torch.device) -> JepaBatch:
+        """Return the batch on a device."""
         video = self.video.to(device, non_blocking=True)
         return JepaBatch(video, tuple(m.to(device) for m in self.masks), self.unreadable)
 
@@ -96,6 +97,11 @@ class MixedClips:
         return {k: v for s in self._sources for k, v in getattr(s, "skipped", {}).items()}
 
     def clip(self, index: int) -> Tensor:
+        """Return clip `index` of the source that its number chooses, `(T, 3, H, W)` in 0..1.
+
+        Raises:
+            UserError: it cannot be read, or is not of `frames` and `size`.
+        """
         random = Generator().manual_seed(index)
         choice = int(self._shares.multinomial(1, generator=random))
         clip = self._sources[choice].clip(index)

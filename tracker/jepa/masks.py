@@ -62,6 +62,7 @@ class Masks:
     distance: Tensor
 
     def to(self, device: torch.device) -> Masks:
+        """Return the masks on a device."""
         tensors = (self.context, self.target, self.distance)
         return Masks(*(t.to(device, non_blocking=True) for t in tensors))
 

@@ -234,6 +234,7 @@ class PointTracks:
 
     @property
     def query_xy(self) -> Tensor:
+        """`(N, 2)` where each point is in its query frame."""
         return self.xy[torch.arange(len(self.xy), device=self.xy.device), self.query_frame]
 
 

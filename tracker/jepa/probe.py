@@ -281,6 +281,7 @@ def video_features(
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
     parser = argparse.ArgumentParser(
         prog="python -m tracker.jepa.probe",
         description=__doc__,
@@ -302,6 +303,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> None:
+    """Encode clips, train and test both probes, print the table."""
     from tracker.backbone import load_config
     from tracker.jepa.motion_task import CLASSES
 
