@@ -14,15 +14,22 @@ same command again goes on where the run stopped.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
 from tracker.errors import exit_on_user_error
 from tracker.hydra_entry import compose, instantiate, open_run
 
+if TYPE_CHECKING:
+    from tracker.checkpoints import RunFolder
+    from tracker.data.clips import ClipSource
+    from tracker.training_loop import TrainingLoop
+
 
 @exit_on_user_error
 def main() -> int:
+    """Pretrain; return the exit code."""
     config = compose("pretrain_backbone", sys.argv[1:], __doc__)
     loop, clips = build(config, open_run(config))
     if loop.is_main:
@@ -34,7 +41,7 @@ def main() -> int:
     return 0
 
 
-def build(config: DictConfig, run):
+def build(config: DictConfig, run: RunFolder) -> tuple[TrainingLoop, ClipSource]:
     """Return the training loop that the config describes, and the source of its clips.
 
     Raises:
@@ -69,7 +76,7 @@ def build(config: DictConfig, run):
     return TrainingLoop(task, source, training, run, accelerator), clips
 
 
-def report(loop, best: float, unopened: dict[str, str]) -> None:
+def report(loop: TrainingLoop, best: float, unopened: dict[str, str]) -> None:
     """Print the outcome, and what could not be read."""
     task = loop.task
     print(f"best frozen matching of points that moved (moved_layers): {100 * best:.1f} %")

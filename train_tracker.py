@@ -21,6 +21,7 @@ from tracker.hydra_entry import compose, instantiate, open_run
 
 @exit_on_user_error
 def main() -> int:
+    """Train; return the exit code."""
     config = compose("train_tracker", sys.argv[1:], __doc__)
     import torch
     from accelerate import Accelerator

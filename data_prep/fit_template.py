@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +21,15 @@ from tracker.errors import UserError, exit_on_user_error
 from tracker.files import atomic_path, prepare_output_dir
 
 if TYPE_CHECKING:
-    from tracker.template import TemplateFitter
+    from tracker.template import TemplateFitter, TemplateReport
+
+    History = list[tuple[int, TemplateReport]]  # clips so far, and what the template was like
 
 SAVE_EVERY = 100
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
     parser = argparse.ArgumentParser(
         prog="python -m data_prep.fit_template",
         description=__doc__,
@@ -51,11 +55,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> None:
+    """Fit the template that the options describe."""
     args = build_parser().parse_args(argv)
     from safetensors.torch import save_file
     from tqdm import tqdm
 
     from tracker.backbone import BackboneConfig, FrozenBackbone
+    from tracker.data.clips import clip_or_stand_in, open_clips
     from tracker.devices import check_device
     from tracker.template import TemplateFitter
 
@@ -68,16 +74,26 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.backbone, tuple(args.layers), tuple(args.size), args.window, args.frame_mode
         )
     )
-    source = open_clips(args)
+    source = open_clips(
+        args.window,
+        tuple(args.size),
+        videos=args.videos,
+        tapvid=args.tapvid,
+        textures=args.textures,
+        seed=args.seed,
+        device=device,
+    )
     prepare_output_dir(out.parent)
     fitter = TemplateFitter(backbone)
     progress_file = out.with_suffix(".progress.safetensors")
     clips_from = [args.videos, args.tapvid, args.textures, args.seed]
     work = json.dumps([backbone.identity(), backbone.fingerprint(), *clips_from])
     history = load_progress(progress_file, work, fitter) if progress_file.exists() else []
+    unreadable: list[str] = []
     bar = tqdm(range(fitter.clips, args.clips), initial=fitter.clips, total=args.clips, unit="clip")
     for index in bar:
-        fitter.update(source.clip(index)[None].to(device))
+        clip = clip_or_stand_in(source, index, unreadable)
+        fitter.update(clip[None].to(device))
         if fitter.clips >= 2 and (fitter.clips & (fitter.clips - 1)) == 0:
             history.append((fitter.clips, fitter.finish().report))
         if fitter.clips % SAVE_EVERY == 0:
@@ -101,9 +117,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{layer:5d}  {cosine:17.4f}  {share:29.1%}")
     for path, reason in getattr(source, "skipped", {}).items():
         print(f"skipped {path}: {reason}")
+    if unreadable:
+        print(f"warning: replaced {len(unreadable)} clips that could not be read:")
+        for reason, count in Counter(unreadable).most_common():
+            print(f"  {count} x {reason}")
 
 
-def load_progress(path: Path, work: str, fitter: TemplateFitter) -> list:
+def load_progress(path: Path, work: str, fitter: TemplateFitter) -> History:
     """Take up saved progress; return the history of its convergence.
 
     Raises:
@@ -129,19 +149,7 @@ def load_progress(path: Path, work: str, fitter: TemplateFitter) -> list:
     return history
 
 
-def open_clips(args: argparse.Namespace):
-    """Return the clip source that the options name."""
-    from tracker.data.clips import ProceduralClips, VideoClips
-
-    size = tuple(args.size)
-    if args.videos:
-        return VideoClips.from_folder(args.videos, args.window, size, args.seed)
-    if args.tapvid:
-        return VideoClips.from_tapvid(args.tapvid, args.window, size, args.seed)
-    return ProceduralClips(args.window, size, args.textures, args.seed)
-
-
-def plot_convergence(path: Path, layers: Sequence[int], history: list) -> None:
+def plot_convergence(path: Path, layers: Sequence[int], history: History) -> None:
     """Draw split-half cosine and positional share against the number of clips."""
     import matplotlib
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shipped_masks import LONG_RANGE, SHORT_RANGE
 from transformers import VJEPA2Model
 
 import pretrain_backbone
@@ -19,7 +20,6 @@ from tracker.data.clips import ClipSource
 from tracker.errors import UserError
 from tracker.hydra_entry import CONFIG_DIR, compose, instantiate
 from tracker.jepa.batches import JepaBatches, MixedClips
-from tracker.jepa.masks import LONG_RANGE, SHORT_RANGE
 from tracker.training_loop import TrainingLoop
 from tracker.video import write_video
 

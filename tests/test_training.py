@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -26,7 +27,6 @@ from tracker.errors import UserError
 from tracker.losses import LossConfig
 from tracker.model import PointTracker
 from tracker.training import TrackingTask, start_from
-from tracker.training_log import keep_rows
 from tracker.training_loop import TrainingConfig, TrainingLoop, one_cycle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,8 +83,9 @@ def test_training_changes_the_head_and_no_byte_of_the_backbone(tmp_path: Path) -
     assert not any("encoder." in name for name in saved)
 
 
-def test_a_run_leaves_what_it_promises(tmp_path: Path) -> None:
+def test_a_run_leaves_what_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     best = make_loop(tmp_path, picture_every=1).train()
+    assert "validating: " in capsys.readouterr().err
     assert len(history(tmp_path)) == 3
     with (tmp_path / "validation.csv").open() as file:
         (row,) = list(csv.DictReader(file))
@@ -196,42 +197,6 @@ def test_sliding_flow_leaves_its_query_alone_and_stays_inside() -> None:
     assert 0.3 < (away.amax(-1) > 0).float().mean() <= 0.6
     inside = ((slid.flow.xy >= 0) & (slid.flow.xy < 64)).all(-1)
     assert (slid.flow.sure[~inside] == 0).all()
-
-
-def test_a_folder_refuses_other_settings_and_second_runs(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path, {"seed": 1})
-    run.begin()
-    run.save_checkpoint({"step": 1})
-    with pytest.raises(UserError, match=r"run with seed=1, not 2"):
-        RunFolder(tmp_path, {"seed": 2})
-    with pytest.raises(UserError, match="already holds a run"):
-        RunFolder(tmp_path, {"seed": 1}, resume="never")
-    (tmp_path / "checkpoint.pt").write_bytes(b"garbage")
-    with pytest.raises(UserError, match=r"checkpoint\.pt is damaged"):
-        RunFolder(tmp_path, {"seed": 1}).load_checkpoint(torch.device("cpu"))
-
-
-def test_rows_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "history.csv"
-    path.write_text("step,loss\n1,5\n2,4\n3,3\n4,")
-    keep_rows(path, 2)
-    assert path.read_text().split() == ["step,loss", "1,5", "2,4"]
-
-
-def test_dropping_rows_loses_none_where_it_is_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Interrupted:
-        def writerows(self, rows: list) -> None:
-            raise KeyboardInterrupt
-
-    path = tmp_path / "history.csv"
-    path.write_text("step,loss\n1,5\n")
-    monkeypatch.setattr(csv, "writer", lambda file: Interrupted())
-    with pytest.raises(KeyboardInterrupt):
-        keep_rows(path, 1)
-    assert path.read_text() == "step,loss\n1,5\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["history.csv"]
 
 
 def tiny_command(tmp_path: Path, run: str, *extra: str) -> list[str]:
@@ -360,24 +325,6 @@ def test_a_damaged_warm_start_is_one_line(tmp_path: Path) -> None:
         start_from(tiny_tracker(), str(tmp_path))
 
 
-def test_a_run_may_go_on_with_other_limits_and_rates(tmp_path: Path) -> None:
-    settings = {"training": {"seed": 1, "learning_rate": 1e-3, "max_steps": 5}}
-    run = RunFolder(tmp_path, settings)
-    run.begin()
-    run.save_checkpoint({"step": 1})
-    RunFolder(tmp_path, {"training": {"seed": 1, "learning_rate": 1e-4, "max_steps": 9}})
-    with pytest.raises(UserError, match=r"training\.seed=1, not 2"):
-        RunFolder(tmp_path, {"training": {"seed": 2}})
-
-
-def test_best_weights_survive_a_kill_between_renames(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path, {})
-    run.save_weights(run.best, lambda folder: folder.mkdir())
-    run.best.rename(tmp_path / ".best.old")
-    RunFolder(tmp_path, {}).begin()
-    assert run.best.is_dir()
-
-
 def test_seeds_share_no_clips(tmp_path: Path) -> None:
     clips = [set(make_loop(tmp_path / str(s), seed=s).steps.numbers(7)) for s in (0, 1)]
     assert not clips[0] & clips[1]
@@ -392,6 +339,21 @@ def test_bad_data_in_a_worker_is_one_line(tmp_path: Path) -> None:
         make_loop(tmp_path / "run", Bad(), workers=1).train()
     assert str(error.value) == "clip 0 is damaged"
     assert not (tmp_path / "run").exists()
+
+
+def test_workers_have_one_thread_of_each_library(tmp_path: Path) -> None:
+    class Threads:
+        def batch(self, numbers: list[int]) -> tuple[int, int]:
+            return cv2.getNumThreads(), torch.get_num_threads()
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.zeros((512, 512), np.uint8), (9, 9), 2)  # threads that workers do not have
+    try:
+        stream = make_loop(tmp_path, Threads(), workers=1).steps.stream(0)
+        assert list(next(stream)) == [1, 1]
+    finally:
+        cv2.setNumThreads(before)
 
 
 @pytest.mark.parametrize(

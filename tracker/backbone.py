@@ -132,6 +132,7 @@ class FrozenBackbone:
 
     @property
     def channels(self) -> int:
+        """C, the channels of a feature."""
         return self.architecture.hidden_size
 
     @property
@@ -153,6 +154,11 @@ class FrozenBackbone:
 
     @property
     def model(self) -> VJEPA2Model:
+        """The frozen model; loaded at the first use.
+
+        Raises:
+            UserError: the checkpoint cannot be loaded.
+        """
         if self._model is None:
             self._model = _freeze(load_model(self.config.source))
         return self._model

@@ -92,10 +92,12 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
+        """File with everything needed to go on."""
         return self.path / "checkpoint.pt"
 
     @property
     def history(self) -> Path:
+        """CSV with a row for each step."""
         return self.path / "history.csv"
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
@@ -121,10 +123,12 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
+        """Folder of the best weights so far."""
         return self.path / "best"
 
     @property
     def last(self) -> Path:
+        """Folder of the weights at the end."""
         return self.path / "last"
 
     def save_weights(self, folder: Path, save: Callable[[Path], None]) -> None:

@@ -32,6 +32,7 @@ class TrackerConfig:
             raise UserError(f"fine_size {list(self.fine_size)}: use multiples of 16 from 32 up")
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON has them: lists for tuples; `from_dict` reads them."""
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod

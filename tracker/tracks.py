@@ -64,6 +64,7 @@ class Tracks:
 
     @property
     def num_frames(self) -> int:
+        """T, the frames that the tracks run through."""
         return self.xy.shape[1]
 
     def __repr__(self) -> str:

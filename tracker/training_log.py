@@ -69,6 +69,10 @@ class TrainingLog:
         self._bar.set_postfix(loss=f"{losses['loss']:.3f}", **self._scores, refresh=False)
         self._bar.update()
 
+    def validating(self) -> None:
+        """Show that a validation is going on, until its scores come."""
+        self._bar.set_description("validating")
+
     def scores(self, step: int, scores: dict[str, float], picture: np.ndarray | None) -> None:
         """Record the scores of a validation, and its picture `(H, W, 3) uint8`."""
         path = self._run.path / "validation.csv"
@@ -82,6 +86,7 @@ class TrainingLog:
             self._board.add_scalar(f"validation/{name}", value, step)
         if picture is not None:
             self._board.add_image("validation/picture", picture, step, dataformats="HWC")
+        self._bar.set_description("training", refresh=False)
         shown = [name for name in SHOWN if name in scores] or list(scores)[:2]
         self._scores = {SHOWN.get(name, name): f"{scores[name]:.3f}" for name in shown}
 

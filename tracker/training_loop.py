@@ -16,6 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import torch
 from accelerate import Accelerator
@@ -135,6 +136,7 @@ class _Steps(Dataset[Any]):
         return self._config.max_steps
 
     def numbers(self, step: int) -> list[int]:
+        """Return the numbers of the clips of a step's batch."""
         size = self._config.batch_size
         # Seeds far apart, or two of them would share nearly all clips.
         first = self._config.seed * 1_000_003 + (step * self._world + self._rank) * size
@@ -155,7 +157,7 @@ class _Steps(Dataset[Any]):
             sampler=range(first_step, len(self)),
             num_workers=workers,
             prefetch_factor=4 if workers else None,
-            worker_init_fn=_use_one_thread,
+            worker_init_fn=_run_opencv_in_line,
         )
         for batch in loader:
             if isinstance(batch, UserError):
@@ -163,8 +165,9 @@ class _Steps(Dataset[Any]):
             yield batch
 
 
-def _use_one_thread(worker: int) -> None:
-    torch.set_num_threads(1)
+def _run_opencv_in_line(worker: int) -> None:
+    """Optical flow takes every core otherwise; of torch's threads workers have one anyway."""
+    cv2.setNumThreads(0)  # not 1, which waits for the parent's threads, and those are not here
 
 
 class TrainingLoop:
@@ -200,6 +203,7 @@ class TrainingLoop:
 
     @property
     def is_main(self) -> bool:
+        """Whether this process writes and prints."""
         return self.accelerator.is_main_process
 
     def progress(self) -> float:
@@ -276,6 +280,7 @@ class TrainingLoop:
     def _validate(self, log: TrainingLog) -> None:
         """Score the averaged weights; keep them if they are the best."""
         if self.is_main:
+            log.validating()
             with averaged_weights(self.task.averaged, self.ema):
                 scores, picture = self.task.validate(self._due(self.config.picture_every))
                 log.scores(self.step, scores, picture)

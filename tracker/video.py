@@ -94,6 +94,7 @@ class Video:
 
     @property
     def name(self) -> str:
+        """File or folder name."""
         return self.info.name
 
     @property
@@ -103,10 +104,12 @@ class Video:
 
     @property
     def num_frames(self) -> int:
+        """Frames in the range that was asked for; `len(video)` is the same."""
         return len(self._range)
 
     @property
     def fps(self) -> float:
+        """Frames per second of the range: less than the file's where a stride leaves frames out."""
         return self.info.fps / self._range.step
 
     def __len__(self) -> int:

@@ -13,7 +13,6 @@ from tracker.data.photometric import PhotometricConfig
 from tracker.data.procedural import (
     SceneConfig,
     Scenes,
-    SceneStream,
     draw_layers,
     draw_radii,
     render_scenes,
@@ -250,19 +249,6 @@ def test_scene_without_sprites(textures):
     assert torch.equal(scenes.visible, inside_frame(scenes))
 
 
-def test_stream_resumes_where_it_stopped(textures):
-    config = replace(SMALL, frames=2, points=8)
-    stream = SceneStream(config, textures, batch_size=2, first_seed=10)
-    next(stream)
-    state = stream.state_dict()
-    second = next(stream)
-    resumed = SceneStream(config, textures, batch_size=2, first_seed=10)
-    resumed.load_state_dict(state)
-    assert torch.equal(next(iter(resumed)).video, second.video)
-    assert resumed.position == 2
-    assert torch.equal(render_scenes([12, 13], config, textures).video, second.video)
-
-
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -286,8 +272,6 @@ def test_other_impossible_requests_are_user_errors(textures):
         render_scenes([], SMALL, textures)
     with pytest.raises(UserError, match="device abacus cannot be used"):
         render_scenes([1], SMALL, textures, "abacus")
-    with pytest.raises(UserError, match="batch size"):
-        SceneStream(SMALL, textures, batch_size=0)
 
 
 def test_a_layer_may_have_no_point(textures):

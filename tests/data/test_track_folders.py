@@ -92,9 +92,7 @@ def test_clips_have_one_shape_and_numbers_fix_them(kubric: Path) -> None:
 
 @pytest.mark.parametrize("number", range(8))
 def test_points_stay_on_their_pixels_through_crop_and_flip(odyssey: Path, number: int) -> None:
-    source = FolderTracks(
-        [odyssey / "scene"], read_point_odyssey, 3, (40, 40), 5, smallest_crop=0.9
-    )
+    source = FolderTracks([odyssey / "scene"], read_point_odyssey, 3, (40, 40), 5)
     video, xy, visible = source.clips([number])
     for point in range(5):
         for t in range(3):

@@ -15,7 +15,7 @@ from tracker.backbone import BackboneConfig, FrozenBackbone
 from tracker.data.clips import ProceduralClips, VideoClips, _back_and_forth
 from tracker.errors import UserError
 from tracker.template import PositionalTemplate
-from tracker.video import write_video
+from tracker.video import load_video, write_video
 
 
 def options(folder: Path, clips: int, *extra: str) -> list[str]:
@@ -54,6 +54,42 @@ def test_fits_on_videos_and_lists_the_broken(
     main(options(tmp_path, 4, "--videos", str(videos)))
     assert "skipped" in capsys.readouterr().out
     assert (tmp_path / "t.safetensors").exists()
+
+
+def damage(path: Path) -> None:
+    """Overwrite frames in the middle of a video, which can still be opened."""
+    data = bytearray(path.read_bytes())
+    start = data.find(b"mdat")
+    rest = len(data) - start
+    data[start + rest // 2 : start + rest * 6 // 10] = b"\xff" * (rest // 10)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="could only be decoded"):
+        load_video(path).read()
+
+
+def test_a_video_that_breaks_off_is_replaced_by_others(
+    tmp_path: Path,
+    videos: Path,
+    make_frames: Callable[..., np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_video(videos / "damaged.mp4", make_frames(40, (96, 80)), fps=10)
+    damage(videos / "damaged.mp4")
+    main(options(tmp_path, 6, "--videos", str(videos)))
+    printed = capsys.readouterr().out
+    assert "clips that could not be read" in printed and "damaged.mp4 could only" in printed
+    assert PositionalTemplate.load(tmp_path / "t.safetensors").report.clips == 6
+
+
+def test_nothing_but_damaged_videos(
+    tmp_path: Path, make_frames: Callable[..., np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "damaged.mp4", make_frames(40, (96, 80)), fps=10)
+    damage(tmp_path / "damaged.mp4")
+    with pytest.raises(SystemExit) as stop:
+        main(options(tmp_path, 2, "--videos", str(tmp_path)))
+    assert stop.value.code == 2
+    assert "8 clips in a row could not be read" in capsys.readouterr().err
 
 
 def test_goes_on_from_saved_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

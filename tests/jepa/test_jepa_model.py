@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from shipped_masks import LONG_RANGE, SHORT_RANGE
 from tiny_models import tiny_encoder
 from torch import Generator, Tensor
 
@@ -16,7 +17,7 @@ from tracker.jepa.architecture import open_model, scale_initial_weights
 from tracker.jepa.collapse import effective_rank, feature_std, positional_share
 from tracker.jepa.config import JepaConfig
 from tracker.jepa.loss import normalised, variance_and_covariance, weighted_l1
-from tracker.jepa.masks import LONG_RANGE, SHORT_RANGE, Masks, draw_masks
+from tracker.jepa.masks import Masks, draw_masks
 from tracker.jepa.model import JepaModel, encode, pick
 
 GRID = (4, 4, 4)

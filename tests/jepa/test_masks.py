@@ -8,12 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shipped_masks import LONG_RANGE, SHORT_RANGE
 from torch import Generator
 
 from tracker.errors import UserError
 from tracker.jepa.masks import (
-    LONG_RANGE,
-    SHORT_RANGE,
     MaskConfig,
     Masks,
     draw_block,

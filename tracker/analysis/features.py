@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tracker.backbone import BackboneConfig, FeatureVolume, FrozenBackbone, load_config, resize
-from tracker.data.clips import ClipSource, ProceduralClips, VideoClips
+from tracker.data.clips import ClipSource, open_clips
 from tracker.errors import UserError
 from tracker.template import PositionalTemplate, TemplateFitter
 from tracker.video import Video
@@ -83,13 +83,22 @@ class Features:
         if settings.template not in ("fit", "none"):
             template = PositionalTemplate.load(settings.template)
         backbone = FrozenBackbone(_backbone_config(settings, template))
-        source, skipped = _open_source(settings, backbone)
+        # Rendered on the CPU, where the figures are drawn from clips.
+        source = open_clips(
+            backbone.config.window,
+            backbone.config.input_size,
+            videos=settings.videos,
+            textures=settings.textures,
+            seed=settings.seed,
+        )
         if template is not None:
             template.check(backbone)
+        skipped = dict(getattr(source, "skipped", {}))
         return cls(settings, backbone, template, source, skipped)
 
     @property
     def layers(self) -> tuple[int, ...]:
+        """Which layers' features are read, counted from 1."""
         return self.backbone.config.layers
 
     @property
@@ -189,14 +198,6 @@ def _backbone_config(settings: Settings, template: PositionalTemplate | None) ->
         tuple(settings.size or fitted.get("input_size", DEFAULT_SIZE)),
         settings.window or fitted.get("window", DEFAULT_WINDOW),
     )
-
-
-def _open_source(settings: Settings, backbone: FrozenBackbone) -> tuple[ClipSource, dict[str, str]]:
-    window, size = backbone.config.window, backbone.config.input_size
-    if settings.videos:
-        source = VideoClips.from_folder(settings.videos, window, size, settings.seed)
-        return source, dict(source.skipped)
-    return ProceduralClips(window, size, settings.textures, settings.seed), {}
 
 
 def read_frames(video: Video, size: tuple[int, int], stop: int | None = None) -> Tensor:

@@ -22,6 +22,10 @@ from tracker.devices import check_device
 from tracker.errors import UserError
 from tracker.video import Video, load_video
 
+STAND_INS = 8
+FAR = 2**28
+"""Numbers of clips that stand in for unreadable ones start so far behind. Eight times this stays
+below 2**32, for torch's generators look at no more of a seed than its lower 32 bits."""
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".gif", ".mpg", ".ts"}
 
 
@@ -52,13 +56,14 @@ class ProceduralClips:
         size: tuple[int, int],
         textures: str | None = None,
         seed: int = 0,
-        device: str = "cpu",
+        device: torch.device | str = "cpu",
     ) -> None:
         self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
         self._config = SceneConfig(frames=frames, height=size[0], width=size[1], points=1)
         self._seed, self._device = seed, check_device(device)
 
     def clip(self, index: int) -> Tensor:
+        """Return the scene of seed `seed + index`, `(T, 3, H, W) float32` in 0..1."""
         scenes = render_scenes([self._seed + index], self._config, self._bank, self._device)
         return scenes.video[0]
 
@@ -117,6 +122,11 @@ class VideoClips:
         return cls([sample.video for sample in samples], frames, size, seed)
 
     def clip(self, index: int) -> Tensor:
+        """Return a clip of a random video, `(T, 3, H, W) float32` in 0..1.
+
+        Raises:
+            UserError: its frames cannot be decoded.
+        """
         random = Generator().manual_seed(self._seed * 1_000_003 + index)
         video = self._videos[below(random, len(self._videos))]
         start = below(random, max(1, len(video) - self._frames + 1))
@@ -124,6 +134,56 @@ class VideoClips:
         frames = frames[_back_and_forth(len(frames), self._frames)]
         clip = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
         return draw_crop(random, clip.shape[-2:], self._size).frames(clip)
+
+
+def open_clips(
+    frames: int,
+    size: tuple[int, int],
+    *,
+    videos: str | None = None,
+    tapvid: str | None = None,
+    textures: str | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> ClipSource:
+    """Return the source that options name: videos, a TAP-Vid file, or else rendered scenes.
+
+    Args:
+        frames, size: length, and `(height, width)`, of a clip.
+        videos, tapvid, textures: a folder of videos, a TAP-Vid file, a folder of photographs.
+        seed: of all choices.
+        device: where scenes are rendered.
+
+    Raises:
+        UserError: what is named is missing or cannot be read.
+    """
+    if videos:
+        return VideoClips.from_folder(videos, frames, size, seed)
+    if tapvid:
+        return VideoClips.from_tapvid(tapvid, frames, size, seed)
+    return ProceduralClips(frames, size, textures, seed, device)
+
+
+def clip_or_stand_in(clips: ClipSource, number: int, unreadable: list[str]) -> Tensor:
+    """Return a clip, or another in its place where it cannot be read; always the same one.
+
+    Args:
+        clips: where it comes from.
+        number: of the clip.
+        unreadable: takes the reason of each clip that could not be read.
+
+    Raises:
+        UserError: so many in a row cannot be read that hardly any can.
+    """
+    for attempt in range(STAND_INS):
+        try:
+            return clips.clip(number + attempt * FAR)
+        except UserError as error:
+            unreadable.append(str(error))
+    raise UserError(
+        f"{STAND_INS} clips in a row could not be read, the last because {unreadable[-1]}; "
+        "remove the damaged videos"
+    )
 
 
 def _back_and_forth(length: int, wanted: int) -> np.ndarray:

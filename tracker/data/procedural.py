@@ -5,7 +5,7 @@ motion. The same maps draw the pixels and carry the points, so the truth is exac
 random in a scene comes from one CPU generator seeded with the seed of the scene.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -277,43 +277,3 @@ def draw_clip(
     if count > 1:
         video = video.unflatten(1, (config.frames, count)).mean(2)
     return video, layer_map[count // 2 :: count].contiguous()
-
-
-class SceneStream:
-    """An endless stream of batches; batch k has the seeds first_seed + k * batch_size and on.
-
-    `position` is the number of batches given so far: set it, or load a state, to resume.
-    """
-
-    def __init__(
-        self,
-        config: SceneConfig,
-        textures: TextureBank,
-        batch_size: int,
-        first_seed: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        if batch_size < 1:
-            raise UserError(f"batch size {batch_size}: use 1 or more")
-        self.config = config
-        self.textures = textures
-        self.batch_size = batch_size
-        self.first_seed = first_seed
-        self.device = device
-        self.position = 0
-
-    def __iter__(self) -> Iterator[Scenes]:
-        return self
-
-    def __next__(self) -> Scenes:
-        start = self.first_seed + self.position * self.batch_size
-        seeds = range(start, start + self.batch_size)
-        scenes = render_scenes(seeds, self.config, self.textures, self.device)
-        self.position += 1
-        return scenes
-
-    def state_dict(self) -> dict[str, int]:
-        return {"position": self.position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self.position = state["position"]

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+SMALLEST = 0.5
+"""Side of the smallest crop, as a share of the largest that fits."""
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -39,16 +42,13 @@ def below(random: Generator, bound: int) -> int:
     return int(torch.randint(bound, (), generator=random))
 
 
-def draw_crop(
-    random: Generator, frame: tuple[int, int], size: tuple[int, int], smallest: float = 0.5
-) -> Crop:
+def draw_crop(random: Generator, frame: tuple[int, int], size: tuple[int, int]) -> Crop:
     """Draw a crop of the shape of `size`, mirrored half the time.
 
     Args:
         frame, size: `(height, width)` of the frame, and of the result.
-        smallest: side of the smallest crop, as a share of the largest that fits.
     """
-    share = smallest + (1 - smallest) * float(torch.rand((), generator=random))
+    share = SMALLEST + (1 - SMALLEST) * float(torch.rand((), generator=random))
     scale = share * min(frame[0] / size[0], frame[1] / size[1])
     height, width = (max(1, round(side * scale)) for side in size)
     top, left = below(random, frame[0] - height + 1), below(random, frame[1] - width + 1)

@@ -76,14 +76,11 @@ class TextureBank:
         return cls([read_picture(folder / name, size) for name in PHOTOGRAPHS])
 
     @classmethod
-    def from_folder(
-        cls, path: str | Path, limit: int | None = None, size: int = 320
-    ) -> "TextureBank":
+    def from_folder(cls, path: str | Path, size: int = 320) -> "TextureBank":
         """Reads the .jpg and .png files of a folder and of its subfolders, in order of name.
 
         Args:
             path: the folder.
-            limit: read at most this many pictures.
             size: longest short side in texels; larger pictures are reduced to it. At 320 a
                 picture takes 0.41 MB at most, so 1,500 of them take about 600 MB.
 
@@ -96,8 +93,6 @@ class TextureBank:
         images: list[Tensor] = []
         skipped = 0
         for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES):
-            if limit is not None and len(images) >= limit:
-                break
             try:
                 images.append(read_picture(file, size))
             except (OSError, UnidentifiedImageError, ValueError):

@@ -47,7 +47,6 @@ class FolderTracks:
         folders: of the videos.
         read: reads one of them.
         frames, size, points: of every clip; size is `(height, width)`.
-        smallest_crop: side of the smallest crop, as a share of the largest that fits.
     """
 
     def __init__(
@@ -57,11 +56,9 @@ class FolderTracks:
         frames: int,
         size: tuple[int, int],
         points: int,
-        smallest_crop: float = 0.5,
     ) -> None:
         self._folders, self._read = list(folders), read
         self._frames, self._size, self._points = frames, tuple(size), points
-        self._smallest_crop = smallest_crop
 
     def clips(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Return video `(B, T, 3, H, W)`, xy `(B, N, T, 2)` and visible `(B, N, T)`.
@@ -93,7 +90,7 @@ class FolderTracks:
         clip = torch.from_numpy(video.read(start, stop)).permute(0, 3, 1, 2).float() / 255
         xy = torch.from_numpy(np.ascontiguousarray(annotated.xy[:, start:stop])).float()
         seen = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
-        crop = draw_crop(random, clip.shape[-2:], self._size, self._smallest_crop)
+        crop = draw_crop(random, clip.shape[-2:], self._size)
         clip, xy = crop.frames(clip), crop.points(xy)
         inside = ((xy >= 0) & (xy < xy.new_tensor(self._size[::-1]))).all(-1)
         seen = seen & inside & torch.isfinite(xy).all(-1)

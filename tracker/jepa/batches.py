@@ -8,13 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor
 
-from tracker.data.clips import ClipSource
+from tracker.data.clips import ClipSource, clip_or_stand_in
 from tracker.errors import UserError
 from tracker.jepa.masks import MaskConfig, Masks, draw_masks
-
-STAND_INS = 8
-FAR = 2**40
-"""Numbers of clips that stand in for unreadable ones start so far behind."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +28,7 @@ class JepaBatch:
     unreadable: list[str] = field(default_factory=list)
 
     def to(self, device: torch.device) -> JepaBatch:
+        """Return the batch on a device."""
         video = self.video.to(device, non_blocking=True)
         return JepaBatch(video, tuple(m.to(device) for m in self.masks), self.unreadable)
 
@@ -57,23 +54,12 @@ class JepaBatches:
             UserError: the stand-ins of a clip are unreadable too, or masks leave no context.
         """
         unreadable: list[str] = []
-        video = torch.stack([self._clip(number, unreadable) for number in numbers])
+        video = torch.stack([clip_or_stand_in(self._clips, n, unreadable) for n in numbers])
         length, height, width = video.shape[1], video.shape[3], video.shape[4]
         grid = (length // self._tubelet, height // self._patch, width // self._patch)
         random = Generator().manual_seed(numbers[0])
         masks = tuple(draw_masks(kind, grid, len(numbers), random) for kind in self._kinds)
         return JepaBatch(video, masks, unreadable)
-
-    def _clip(self, number: int, unreadable: list[str]) -> Tensor:
-        for attempt in range(STAND_INS):
-            try:
-                return self._clips.clip(number + attempt * FAR)
-            except UserError as error:
-                unreadable.append(str(error))
-        raise UserError(
-            f"{STAND_INS} clips in a row could not be read, the last because {unreadable[-1]}; "
-            "remove the damaged videos"
-        )
 
 
 class MixedClips:
@@ -111,6 +97,11 @@ class MixedClips:
         return {k: v for s in self._sources for k, v in getattr(s, "skipped", {}).items()}
 
     def clip(self, index: int) -> Tensor:
+        """Return clip `index` of the source that its number chooses, `(T, 3, H, W)` in 0..1.
+
+        Raises:
+            UserError: it cannot be read, or is not of `frames` and `size`.
+        """
         random = Generator().manual_seed(index)
         choice = int(self._shares.multinomial(1, generator=random))
         clip = self._sources[choice].clip(index)

@@ -47,10 +47,6 @@ class MaskConfig:
             raise UserError(f"min_context {self.min_context}: use a share in 0..1")
 
 
-SHORT_RANGE = MaskConfig(blocks=8, area=0.15)
-LONG_RANGE = MaskConfig(blocks=2, area=0.7)
-
-
 @dataclass(frozen=True)
 class Masks:
     """The masks of a batch, of one kind, with as many tokens in each clip.
@@ -66,6 +62,7 @@ class Masks:
     distance: Tensor
 
     def to(self, device: torch.device) -> Masks:
+        """Return the masks on a device."""
         tensors = (self.context, self.target, self.distance)
         return Masks(*(t.to(device, non_blocking=True) for t in tensors))
 

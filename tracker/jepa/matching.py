@@ -28,6 +28,7 @@ from tracker.data.training import ProceduralTracks, TrackedBatches, TrackedClips
 from tracker.errors import UserError
 from tracker.jepa.architecture import random_model
 from tracker.jepa.collapse import effective_rank, feature_std, positional_share
+from tracker.progress import nested_bar
 
 Extractor = Callable[[Tensor], FeatureVolume]
 """Turns `(B, T, 3, H, W)` in 0..1 into features; a `FrozenBackbone` is one."""
@@ -129,7 +130,8 @@ class MatchingYardstick:
             [HELD_OUT_SEED + i for i in range(scenes)]
         )
         others = ProceduralClips(frames, size, textures, HELD_OUT_SEED + scenes, device)
-        videos = [_to_bytes(others.clip(i)).cpu() for i in range(template_scenes)]
+        numbers = nested_bar(range(template_scenes), "rendering held-out clips")
+        videos = [_to_bytes(others.clip(i)).cpu() for i in numbers]
         return cls(test.to(torch.device("cpu")), torch.stack(videos))
 
     @torch.no_grad()
@@ -141,7 +143,7 @@ class MatchingYardstick:
         """
         mean, std, last = self._fit_template(extract, device)
         right, counted = [], []
-        for index in range(len(self._test_video)):
+        for index in nested_bar(range(len(self._test_video)), "matching points"):
             volume = self._features(extract, self._test_video[index], device)
             raw = volume.features[0].float()
             residual = (raw - mean) / std
@@ -187,8 +189,8 @@ class MatchingYardstick:
         the first clips `(B, S, C, h, w)`."""
         total = square = 0
         last = []
-        for video in self._template_video:
-            features = self._features(extract, video, device).features[0]
+        for index in nested_bar(range(len(self._template_video)), "fitting a template"):
+            features = self._features(extract, self._template_video[index], device).features[0]
             total = total + features.double()
             square = square + features.double().square()
             if len(last) < KEPT:
@@ -232,6 +234,7 @@ class PointTracks:
 
     @property
     def query_xy(self) -> Tensor:
+        """`(N, 2)` where each point is in its query frame."""
         return self.xy[torch.arange(len(self.xy), device=self.xy.device), self.query_frame]
 
 

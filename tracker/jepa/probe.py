@@ -28,6 +28,7 @@ from tracker.data.procedural_benchmark import HELD_OUT_SEED
 from tracker.devices import check_device
 from tracker.errors import UserError, exit_on_user_error
 from tracker.files import atomic_path, prepare_output_dir
+from tracker.progress import nested_bar
 
 Pooling = Literal["attentive", "average"]
 POOLINGS: tuple[Pooling, ...] = ("attentive", "average")
@@ -176,7 +177,7 @@ def fit_probe(
     steps = config.epochs * -(-len(tokens) // config.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     random = Generator().manual_seed(config.seed)
-    for _ in range(config.epochs):
+    for _ in nested_bar(range(config.epochs), f"training the {pooling} probe", "epochs"):
         for chosen in torch.randperm(len(tokens), generator=random).split(config.batch_size):
             scores = probe((tokens[chosen].to(device).float() - mean) / std)
             loss = F.cross_entropy(scores, labels[chosen].to(device))
@@ -246,7 +247,7 @@ def motion_features(
     answers: list[dict[str, int]] = []
 
     def rendered() -> Iterable[Tensor]:
-        for number in range(first, first + clips):
+        for number in nested_bar(range(first, first + clips), "encoding"):
             video, answer = task.clip(number)
             answers.append(answer)
             yield video
@@ -270,13 +271,17 @@ def video_features(
     parts = []
     for numbers in data.split(test_share, seed):
         config = backbone.config
-        clips = (data.clip(number, config.window, config.input_size) for number in numbers)
+        clips = (
+            data.clip(number, config.window, config.input_size)
+            for number in nested_bar(numbers, "encoding")
+        )
         labels = torch.tensor([data.labels[number] for number in numbers])
         parts.append(LabelledFeatures(frozen_tokens(backbone, clips, device), {"class": labels}))
     return *parts, {"class": data.classes}, data.skipped
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
     parser = argparse.ArgumentParser(
         prog="python -m tracker.jepa.probe",
         description=__doc__,
@@ -298,6 +303,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> None:
+    """Encode clips, train and test both probes, print the table."""
     from tracker.backbone import load_config
     from tracker.jepa.motion_task import CLASSES
 

@@ -54,10 +54,12 @@ class JepaTask:
         self.baselines: dict[str, float] = {}
 
     def inputs(self, batch: JepaBatch) -> tuple[Tensor, tuple[Masks, ...]]:
+        """Return normalised frames `(B, T, 3, H, W)` and masks; count what could not be read."""
         self.unreadable.update(batch.unreadable)
         return normalise(batch.video), batch.masks
 
     def after_step(self, progress: float) -> None:
+        """Let the target encoder follow the one that trains."""
         self.model.update_target(progress)
 
     def validate(self, picture: bool) -> tuple[dict[str, float], np.ndarray | None]:
