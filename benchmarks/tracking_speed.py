@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tracker.backbone import MINI_ARCHITECTURE, BackboneConfig, FrozenBackbone, shrink_frames
+from tracker.backbone import MINI_ARCHITECTURE, BackboneConfig, FrozenBackbone
 from tracker.devices import set_threads
 from tracker.flow import chain_flow, gray_frames
 from tracker.head import HeadConfig
 from tracker.model import PointTracker, TrackerConfig
+from tracker.pixels import shrink_frames
 from tracker.queries import Queries
 from tracker.video import Video
 

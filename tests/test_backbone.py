@@ -11,8 +11,9 @@ from einops import rearrange
 from tiny_models import save_tiny_backbone, tiny_backbone, tiny_encoder
 from transformers import VJEPA2Config, VJEPA2Model
 
-from tracker.backbone import BackboneConfig, FrozenBackbone, normalise, resize, window_starts
+from tracker.backbone import BackboneConfig, FrozenBackbone, window_starts
 from tracker.errors import UserError
+from tracker.pixels import normalise, resize
 from tracker.rotary import grid_positions
 
 

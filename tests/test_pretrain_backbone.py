@@ -14,12 +14,13 @@ from shipped_masks import LONG_RANGE, SHORT_RANGE
 from transformers import VJEPA2Model
 
 import pretrain_backbone
-from tracker.backbone import BackboneConfig, FrozenBackbone, normalise
+from tracker.backbone import BackboneConfig, FrozenBackbone
 from tracker.checkpoints import RunFolder
 from tracker.data.clips import ClipSource
 from tracker.errors import UserError
 from tracker.hydra_entry import CONFIG_DIR, compose, instantiate
 from tracker.jepa.batches import JepaBatches, MixedClips
+from tracker.pixels import normalise
 from tracker.training_loop import TrainingLoop
 from tracker.video import write_video
 

@@ -14,18 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
 from tracker.errors import UserError
+from tracker.pixels import normalise, resize
 from tracker.rotary import grid_positions, rotary_tables, run_layer
 
 if TYPE_CHECKING:
@@ -48,8 +46,6 @@ MINI_ARCHITECTURE = {
     "pred_num_hidden_layers": 4,
     "pred_num_attention_heads": 4,
 }
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -288,37 +284,6 @@ def window_starts(length: int, window: int) -> list[tuple[int, int]]:
     last = max(0, length - window)
     starts = [*range(0, last, window), last]
     return [(start, i * window) for i, start in enumerate(starts)]
-
-
-def resize(video: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize `(B, T, 3, H, W)` to `size` `(height, width)`, anti-aliased where it shrinks."""
-    if tuple(video.shape[-2:]) == tuple(size):
-        return video
-    flat = F.interpolate(
-        video.flatten(0, 1), size, mode="bilinear", antialias=True, align_corners=False
-    )
-    return flat.unflatten(0, video.shape[:2])
-
-
-def shrink_frames(
-    frames: Iterable[np.ndarray], size: tuple[int, int], device: torch.device | str = "cpu"
-) -> Tensor:
-    """Turn frames, each `(h, w, 3) uint8`, into `(1, T, 3, height, width) float32` in 0..1.
-
-    One frame at a time, so that large ones are never all held as floats at their own size.
-    """
-    small = []
-    for frame in frames:
-        picture = torch.tensor(frame, device=device).permute(2, 0, 1).float() / 255
-        small.append(resize(picture[None, None], size))
-    return torch.cat(small, dim=1)
-
-
-def normalise(video: Tensor) -> Tensor:
-    """Apply ImageNet's mean and deviation to `(B, T, 3, H, W)` in 0..1."""
-    mean = video.new_tensor(IMAGENET_MEAN)[:, None, None]
-    std = video.new_tensor(IMAGENET_STD)[:, None, None]
-    return (video - mean) / std
 
 
 def _freeze(model: VJEPA2Model) -> VJEPA2Model:

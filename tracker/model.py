@@ -23,16 +23,18 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from tracker.backbone import ASSETS, SHIPPED_BACKBONES, FrozenBackbone, shrink_frames
+from tracker.backbone import ASSETS, SHIPPED_BACKBONES, FrozenBackbone
 from tracker.devices import check_device
 from tracker.errors import UserError
 from tracker.files import prepare_output_dir
 from tracker.flow import gray_frames
 from tracker.head import TrackingHead
 from tracker.head.tracking_head import FrameFeatures
-from tracker.inference import FollowedFrames, Follower, follow_blocks
+from tracker.inference import follow_blocks
+from tracker.pixels import shrink_frames
 from tracker.queries import Queries
 from tracker.registry import Progress
+from tracker.stream import TrackStream
 from tracker.template import PositionalTemplate
 from tracker.tracker_config import TrackerConfig, replace_settings
 from tracker.tracks import Tracks
@@ -166,10 +168,10 @@ class PointTracker(
             frames = video.read(start - lead, stop)
             return self.describe(frames[lead:], frames[:lead] if lead else None)
 
-        fine = self._fine_queries(queries, video.size)
+        fine = self.fine_queries(queries, video.size)
         told = [progress] if progress else []
         result = follow_blocks(self.head, fine, len(video), features_of, config, *told)
-        return self._tracks(result.xy, result.confidence, queries, video.size, video.fps)
+        return self.tracks_of(result.xy, result.confidence, queries, video.size, video.fps)
 
     def stream(self, queries: Queries, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
         """Follow queries through frames as they come, causally and in constant memory.
@@ -185,13 +187,15 @@ class PointTracker(
         queries.check(size, int(queries.frames.max(initial=0)) + 1)
         return TrackStream(self.eval(), queries, size, fps)
 
-    def _fine_queries(self, queries: Queries, size: tuple[int, int]) -> Tensor:
+    def fine_queries(self, queries: Queries, size: tuple[int, int]) -> Tensor:
+        """Return queries in frames of `size` `(W, H)` as `(N, 3)`, in frame and fine pixels."""
         height, width = self.config.fine_size
         return torch.from_numpy(queries.scaled(size, (width, height)).txy).to(self.device)
 
-    def _tracks(
+    def tracks_of(
         self, xy: Tensor, confidence: Tensor, queries: Queries, size: tuple[int, int], fps: float
     ) -> Tracks:
+        """Return what the head found, fine `xy (N, T, 2)`, in pixels of frames of `size`."""
         height, width = self.config.fine_size
         scale = np.float32([size[0] / width, size[1] / height])
         pixels = xy.float().cpu().numpy() * scale
@@ -240,62 +244,6 @@ class PointTracker(
             UserError: it is not there, damaged, or its weights do not fit its config.
         """
         return load_folder(_find(str(name_or_path), hub), changes or {}, template)
-
-
-class TrackStream:
-    """Tracks of frames that arrive a few at a time; made by `PointTracker.stream`.
-
-    Holds the backbone's last window of frames and the head's context; nothing that grows with the
-    video.
-    """
-
-    def __init__(
-        self, tracker: PointTracker, queries: Queries, size: tuple[int, int], fps: float
-    ) -> None:
-        self._tracker, self._queries, self._size, self._fps = tracker, queries, size, fps
-        fine = tracker._fine_queries(queries, size)
-        self._follower = Follower(tracker.head, fine, tracker.config.inference)
-        self._before: np.ndarray | None = None
-        self.num_frames = 0
-
-    @torch.inference_mode()
-    def push(self, frames: np.ndarray) -> Tracks:
-        """Return the tracks of the next frames `(T, H, W, 3) uint8`.
-
-        A point whose query frame has not come yet is invisible and stays at its query; once it
-        comes, frames before it in the same push are followed, too. The tracks' queries count
-        frames from the first of this push.
-
-        Raises:
-            UserError: frames of another size or type.
-        """
-        width, height = self._size
-        if len(frames) == 0:
-            raise UserError("pushed no frames; push at least one")
-        if frames.ndim != 4 or frames.shape[1:] != (height, width, 3) or frames.dtype != np.uint8:
-            raise UserError(
-                f"pushed frames have shape {frames.shape} and type {frames.dtype}; this stream "
-                f"takes (T, {height}, {width}, 3) uint8"
-            )
-        block = self._tracker.config.inference.block
-        parts = [self._push_block(frames[i : i + block]) for i in range(0, len(frames), block)]
-        xy = torch.cat([part.xy for part in parts], 1)
-        confidence = torch.cat([part.confidence for part in parts], 1)
-        start = self.num_frames - len(frames)
-        tracks = self._tracker._tracks(xy, confidence, self._queries, self._size, self._fps)
-        queries = tracks.queries - np.float32([start, 0, 0])
-        return replace(tracks, queries=queries)
-
-    def _push_block(self, frames: np.ndarray) -> FollowedFrames:
-        window = self._tracker.config.backbone.window
-        room = max(0, window - len(frames))
-        before = None if self._before is None or room == 0 else self._before[-room:]
-        features = self._tracker.describe(frames, before)
-        result = self._follower.push(features, self.num_frames)
-        history = frames if self._before is None else np.concatenate([self._before, frames])
-        self._before = history[-window:].copy()
-        self.num_frames += len(frames)
-        return result
 
 
 def _find(name: str, hub: dict[str, Any]) -> Path:

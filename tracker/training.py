@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tracker.backbone import resize
 from tracker.data.benchmark import Benchmark, Sample
 from tracker.data.training import TrackedClips, query_positions
 from tracker.errors import UserError
@@ -18,6 +17,7 @@ from tracker.head.tracking_head import FrameFeatures
 from tracker.losses import LossConfig, matching_loss, tracking_loss
 from tracker.metrics import mean_metrics, sample_queries
 from tracker.model import WEIGHTS, PointTracker, load_head
+from tracker.pixels import resize
 from tracker.tracks import Tracks
 
 

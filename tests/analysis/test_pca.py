@@ -10,8 +10,9 @@ import torch
 from torch import Generator
 
 from tracker.analysis.pca import analyse_pca, encode_visible, foreground, principal_components
-from tracker.backbone import FrozenBackbone, normalise
+from tracker.backbone import FrozenBackbone
 from tracker.errors import UserError
+from tracker.pixels import normalise
 from tracker.video import Video
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tracker.backbone import BackboneConfig, FeatureVolume, FrozenBackbone, load_config, resize
+from tracker.backbone import BackboneConfig, FeatureVolume, FrozenBackbone, load_config
 from tracker.data.clips import ClipSource, open_clips
 from tracker.errors import UserError
+from tracker.pixels import shrink_frames
 from tracker.template import PositionalTemplate, TemplateFitter
 from tracker.video import Video
 
@@ -211,11 +211,4 @@ def read_frames(video: Video, size: tuple[int, int], stop: int | None = None) ->
     Returns:
         `(T, 3, H, W) float32` in 0..1.
     """
-    # Reduced frame by frame: a large video at its own size would not fit into memory.
-    frames = [_shrink(frame, size) for frame in video.frames(0, stop)]
-    return torch.cat(frames)
-
-
-def _shrink(frame: np.ndarray, size: tuple[int, int]) -> Tensor:
-    picture = torch.tensor(frame).permute(2, 0, 1).float()[None, None] / 255
-    return resize(picture, size)[0]
+    return shrink_frames(video.frames(0, stop), size)[0]

@@ -17,8 +17,9 @@ from torch import Tensor
 from tracker.analysis.features import Features, read_frames
 from tracker.analysis.figures import Panel, Row, draw_rows, evenly
 from tracker.analysis.report import Figure, Report, Table
-from tracker.backbone import FrozenBackbone, normalise
+from tracker.backbone import FrozenBackbone
 from tracker.errors import UserError
+from tracker.pixels import normalise
 from tracker.rotary import grid_positions, rotary_tables, run_layer
 from tracker.video import Video
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from tracker.backbone import resize
 from tracker.data.clips import VIDEO_SUFFIXES
 from tracker.errors import UserError
+from tracker.pixels import resize
 from tracker.video import Video, load_video
 
 

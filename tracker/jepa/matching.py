@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from tracker.backbone import FeatureVolume, FrozenBackbone, normalise, resize
+from tracker.backbone import FeatureVolume, FrozenBackbone
 from tracker.data.clips import ProceduralClips
 from tracker.data.procedural_benchmark import HELD_OUT_SEED
 from tracker.data.scene_motion import MotionConfig
@@ -28,6 +28,7 @@ from tracker.data.training import ProceduralTracks, TrackedBatches, TrackedClips
 from tracker.errors import UserError
 from tracker.jepa.architecture import random_model
 from tracker.jepa.collapse import effective_rank, feature_std, positional_share
+from tracker.pixels import normalise, resize
 from tracker.progress import nested_bar
 
 Extractor = Callable[[Tensor], FeatureVolume]

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tracker.backbone import BackboneConfig, FrozenBackbone, normalise
+from tracker.backbone import BackboneConfig, FrozenBackbone
 from tracker.jepa.batches import JepaBatch
 from tracker.jepa.masks import Masks
 from tracker.jepa.matching import MatchingYardstick, baselines, headline
 from tracker.jepa.model import JepaModel
+from tracker.pixels import normalise
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Model
