@@ -149,9 +149,11 @@ class Report:
         return content if isinstance(content, dict) else {}
 
     def has(self, tracker: str, video: str) -> bool:
+        """Return whether that tracker's scores of that video are known already."""
         return video in self.content["trackers"].get(tracker, {}).get("videos", {})
 
     def add(self, tracker: str, video: str, scores: dict[str, Any]) -> None:
+        """Keep a tracker's scores of a video and write them at once."""
         entry = self.content["trackers"].setdefault(tracker, {"mean": {}, "videos": {}})
         entry["videos"][video] = scores
         self._save()
@@ -161,16 +163,19 @@ class Report:
         self.content["failed"][video] = message
 
     def finish(self) -> None:
+        """Say that all videos were tried, and write the table as CSV, too."""
         self.content["complete"] = True
         self._save()
         self._save_csv()
 
     @property
     def failed(self) -> dict[str, str]:
+        """Videos that could not be scored, with the reason."""
         return self.content["failed"]
 
     @property
     def trackers(self) -> dict[str, dict[str, Any]]:
+        """By tracker: `mean`, and all scores by video in `videos`."""
         return self.content["trackers"]
 
     def _save(self) -> None:
@@ -257,6 +262,7 @@ def tracks_path(folder: Path, tracker: str, video: str) -> Path:
 
 
 def save_tracks(tracks: Tracks, folder: Path, tracker: str, video: str) -> None:
+    """Write a video's tracks to where `tracks_path` says."""
     path = tracks_path(folder, tracker, video)
     prepare_output_dir(path.parent)
     tracks.save(path)

@@ -54,7 +54,7 @@ def open_run(config: DictConfig) -> RunFolder:
     """Set the CPU threads and open the folder of a training run that `config` describes.
 
     Raises:
-        UserError: the folder holds a run with other settings, or cannot be written.
+        UserError: the folder holds a run with other settings.
     """
     from tracker.checkpoints import RunFolder
     from tracker.devices import set_threads

@@ -91,6 +91,7 @@ class TrackingTask:
         self._samples: list[Sample] = []
 
     def inputs(self, batch: TrackedClips) -> tuple[Tensor | None, Tensor | None, Tensor, object]:
+        """Return what `HeadWithLoss` takes, the frozen features among it."""
         residuals, slot = self.tracker.residuals(batch.video)
         return residuals, slot, resize(batch.video, self.tracker.config.fine_size), batch
 
@@ -110,6 +111,7 @@ class TrackingTask:
         return mean_metrics(scores), drawn
 
     def save(self, folder: Path) -> None:
+        """Write the whole tracker, so that the folder can be tracked with."""
         self.tracker.save_pretrained(folder)
 
 

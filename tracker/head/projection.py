@@ -31,6 +31,7 @@ class ContentProjection(nn.Module):
         self.adapter = TemporalAdapter(width, adapter_window) if adapter_window else nn.Identity()
 
     def forward(self, residuals: Tensor) -> Tensor:
+        """Mix the layers at each place, then look along time."""
         batch = residuals.shape[0]
         flat = rearrange(residuals, "b l s c h w -> l (b s) c h w")
         mapped = torch.cat([conv(x) for conv, x in zip(self.per_layer, flat, strict=True)], dim=1)
