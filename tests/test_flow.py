@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.flow import JUMPS, LONGEST_SIDE, MAX_ROUND_TRIP, chain_flow, gray_frames, sample
+from tracker.flow import (
+    AGREEMENT,
+    JUMPS,
+    LONGEST_SIDE,
+    MAX_ROUND_TRIP,
+    chain_flow,
+    gray_frames,
+    sample,
+)
 
 SIZE = (128, 96)
 
@@ -118,21 +126,38 @@ def test_a_chain_jumps_over_a_spoilt_frame_and_without_jumps_ends_there() -> Non
     np.testing.assert_allclose(xy[0, 4:], [[64, 50], [65, 50]], atol=0.3)
 
 
-def test_of_two_ways_the_one_of_less_error_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    misses = {1: 0.2}
-
+@pytest.mark.parametrize(
+    ("miss", "off", "taken"),
+    [
+        (0.5, 0, False),  # four short links sum up to 4 (0.2² + 0.1²), which is less than its own
+        (0.3, 0, True),
+        (0.3, 0.9 * AGREEMENT, True),
+        (0.3, 1.1 * AGREEMENT, False),  # it contradicts them
+    ],
+)
+def test_a_longer_link_corrects_but_does_not_contradict(
+    miss: float, off: float, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def link(there: int, back: int, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        jump = abs(there - back)
-        return xy + jump, np.full(len(xy), misses[jump])
+        long = abs(there - back) == 4
+        shift = [off * SIZE[0] / 256 if long else 0, 0]
+        return np.float32(xy + shift), np.full(len(xy), miss if long else 0.2, np.float32)
 
-    monkeypatch.setattr("tracker.flow.follow_link", link)
-    monkeypatch.setattr(
-        "tracker.flow.FlowBetweenFrames.there_and_back", lambda self, a, b, again: (a, b)
-    )
-    for long, expected in ((0.5, 1 - 0.2 / MAX_ROUND_TRIP), (0.3, 1 - 0.3 / MAX_ROUND_TRIP)):
-        misses[4] = long
-        _, sure = follow(sliding(5, (0, 0)), [0], [[60, 50]], jumps=(1, 4))
-        assert sure[0, 4] == pytest.approx(expected)
+    fields = np.zeros((2, *SIZE[::-1], 2))
+
+    class Numbered(np.ndarray):
+        """A field that knows its frame."""
+
+    def there_and_back(self: object, start: int, end: int, again: bool) -> list[np.ndarray]:
+        made = [field.view(Numbered) for field in fields]
+        for field, t in zip(made, (start, end), strict=True):
+            field.frame = t
+        return made
+
+    monkeypatch.setattr("tracker.flow.FlowBetweenFrames.there_and_back", there_and_back)
+    monkeypatch.setattr("tracker.flow.follow_link", lambda a, b, xy: link(a.frame, b.frame, xy))
+    _, sure = follow(sliding(5, (0, 0)), [0], [[60, 50]], jumps=(1, 4))
+    assert sure[0, 4] == pytest.approx(1 - (miss if taken else 0.2) / MAX_ROUND_TRIP)
 
 
 def test_unsure_points_are_not_followed_and_trust_never_rises() -> None:

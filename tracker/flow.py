@@ -27,7 +27,14 @@ MAX_ROUND_TRIP = 3.0
 """Forward-backward error that counts as lost, in 256ths of the frame's longer side."""
 
 JUMPS = (1, 4, 16)
-"""Lengths in frames of the links that a chain is made of."""
+"""Lengths in frames of the links that a chain is made of, shortest first."""
+
+AGREEMENT = 2.0
+"""How far a longer link may lead from where shorter ones do, in 256ths of the longer side: it may
+correct their drift, but over many frames smooth flow takes a background for a point before it."""
+
+BRIDGE_ROUND_TRIP = 0.5
+"""The largest round trip, in the same 256ths, of a longer link where shorter ones are lost."""
 
 LINK_ERROR = 0.1
 """What a link is off by even where its round trip is perfect, in the same 256ths."""
@@ -113,6 +120,48 @@ def follow_link(
     return moved, np.linalg.norm(returned - xy, axis=-1) * 256 / max(there.shape)
 
 
+@dataclass(frozen=True)
+class Chains:
+    """Where N points have been followed to in T frames.
+
+    Attributes:
+        xy: `(N, T, 2)` raster pixels of the images.
+        sure: `(N, T)` from 1 down to 0, where a point has not been found.
+        variance: `(N, T)` sum of all links' squared errors, in squares of 256ths.
+    """
+
+    xy: np.ndarray
+    sure: np.ndarray
+    variance: np.ndarray
+
+    def link(
+        self,
+        rows: np.ndarray,
+        start: int,
+        end: int,
+        fields: tuple[np.ndarray, np.ndarray],
+        may_find: bool,
+    ) -> None:
+        """Follow points from frame `start` to `end` where that is better than what is known.
+
+        Args:
+            rows: indices of the points.
+            fields: `(H, W, 2)` flow to frame `end` and back.
+            may_find: whether the link counts even where no other confirms it and its round trip
+                is not among the best.
+        """
+        moved, error = follow_link(*fields, self.xy[rows, start])
+        sure = np.minimum(self.sure[rows, start], 1 - error / MAX_ROUND_TRIP)
+        variance = self.variance[rows, start] + error**2 + LINK_ERROR**2
+        apart = np.linalg.norm(moved - self.xy[rows, end], axis=-1) * 256 / max(fields[0].shape)
+        corrects = (apart < AGREEMENT) & (variance < self.variance[rows, end])
+        finds = may_find | (error < BRIDGE_ROUND_TRIP)
+        better = (sure > 0) & np.where(self.sure[rows, end] > 0, corrects, finds)
+        rows = rows[better]
+        self.xy[rows, end], self.sure[rows, end] = moved[better], sure[better]
+        self.variance[rows, end] = variance[better]
+
+
 def sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
     """Read a field `(H, W, 2)` at raster positions `(N, 2)`; beyond the border it goes on."""
     field = field.astype(np.float32)
@@ -135,15 +184,15 @@ def chain_flow(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points through T images: on from the last each is known in, and back from the first.
 
-    Of the links that lead to a frame, the one is taken after which the squared errors of all links
-    so far sum up to the least.
+    Of the links that lead to a frame and agree, the one is taken after which the squared errors of
+    all links so far sum up to the least.
 
     Args:
         images: T of `(h, w) uint8`.
         xy: `(N, T, 2)` raster pixels, of frames of `size`, where a point is known.
         sure: `(N, T)` how sure each is there; 0 where it is not known.
         size: `(W, H)` that positions are told in; the images may be smaller.
-        jumps: lengths of links, in frames.
+        jumps: lengths of links in frames, ascending.
         finest_scale: flow is computed on images halved so many times.
 
     Returns:
@@ -152,9 +201,12 @@ def chain_flow(
     """
     (height, width), length = images[0].shape, len(images)
     scale = np.float32([width / size[0], height / size[1]])
-    places, trust = xy.astype(np.float32) * scale, sure.astype(np.float32)
-    known = trust > 0
-    variance = np.where(known, 0, np.inf).astype(np.float32)
+    known = sure > 0
+    chains = Chains(
+        xy.astype(np.float32) * scale,
+        sure.astype(np.float32),
+        np.where(known, 0, np.inf).astype(np.float32),
+    )
     someday = known.any(1)
     first, last = known.argmax(1), length - 1 - known[:, ::-1].argmax(1)
     latest = first[someday].max(initial=0)
@@ -163,19 +215,9 @@ def chain_flow(
     backward = [(length - 1 - t, length - 1 - before) for t, before in forward]
     for t, before in forward + backward if min(height, width) >= SMALLEST_SIDE else ():
         beyond = last < t if before < t else first > t
-        rows = np.flatnonzero(someday & beyond & (trust[:, before] > 0))
-        if not rows.size:
-            continue
-        fields = flow.there_and_back(before, t, again=before < t <= latest)
-        moved, error = follow_link(*fields, places[rows, before])
-        left = np.minimum(trust[rows, before], 1 - error / MAX_ROUND_TRIP)
-        total = variance[rows, before] + error**2 + LINK_ERROR**2
-        better = (left > 0) & (total < variance[rows, t])
-        rows = rows[better]
-        places[rows, t], trust[rows, t], variance[rows, t] = (
-            moved[better],
-            left[better],
-            total[better],
-        )
-    trust[~((places >= 0) & (places < (width, height))).all(-1)] = 0
-    return places / scale, trust
+        rows = np.flatnonzero(someday & beyond & (chains.sure[:, before] > 0))
+        if rows.size:
+            fields = flow.there_and_back(before, t, again=before < t <= latest)
+            chains.link(rows, before, t, fields, may_find=abs(t - before) == jumps[0])
+    inside = ((chains.xy >= 0) & (chains.xy < (width, height))).all(-1)
+    return chains.xy / scale, chains.sure * inside
