@@ -66,3 +66,11 @@ def test_vitl_recipe(checkpoint: Path, run_command: Callable, tmp_path: Path) ->
     assert tracker.backbone.channels == 1024
     tracks = tracker.track(tiny_video(4), Queries.grid(2, (96, 64)))
     assert tracks.xy.shape == (4, 4, 2)
+
+
+def test_mini_gpu_recipe(run_command: Callable, tmp_path: Path) -> None:
+    recipe = [ROOT / "train_tracker.py", "+experiment=mini_gpu", "run_dir=run", *SHORT]
+    result = run_command(*recipe, cwd=tmp_path)
+    assert result.code == 0, result.err
+    trained = PointTracker.from_pretrained(tmp_path / "run" / "best")
+    assert trained.config.head == PointTracker.from_pretrained("mini").config.head
