@@ -138,24 +138,17 @@ def test_a_chain_jumps_over_a_spoilt_frame_and_without_jumps_ends_there() -> Non
 def test_a_longer_link_corrects_but_does_not_contradict(
     miss: float, off: float, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def link(there: int, back: int, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        long = abs(there - back) == 4
+    def numbered(self: object, start: int, end: int, again: bool) -> list[np.ndarray]:
+        """Stand for flow: fields that say which frames they lead between."""
+        return [np.full((*SIZE[::-1], 2), float(t)) for t in (start, end)]
+
+    def link(there: np.ndarray, back: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        long = abs(there[0, 0, 0] - back[0, 0, 0]) == 4
         shift = [off * SIZE[0] / 256 if long else 0, 0]
         return np.float32(xy + shift), np.full(len(xy), miss if long else 0.2, np.float32)
 
-    fields = np.zeros((2, *SIZE[::-1], 2))
-
-    class Numbered(np.ndarray):
-        """A field that knows its frame."""
-
-    def there_and_back(self: object, start: int, end: int, again: bool) -> list[np.ndarray]:
-        made = [field.view(Numbered) for field in fields]
-        for field, t in zip(made, (start, end), strict=True):
-            field.frame = t
-        return made
-
-    monkeypatch.setattr("tracker.flow.FlowBetweenFrames.there_and_back", there_and_back)
-    monkeypatch.setattr("tracker.flow.follow_link", lambda a, b, xy: link(a.frame, b.frame, xy))
+    monkeypatch.setattr("tracker.flow.FlowBetweenFrames.there_and_back", numbered)
+    monkeypatch.setattr("tracker.flow.follow_link", link)
     _, sure = follow(sliding(5, (0, 0)), [0], [[60, 50]], jumps=(1, 4))
     assert sure[0, 4] == pytest.approx(1 - (miss if taken else 0.2) / MAX_ROUND_TRIP)
 

@@ -164,10 +164,11 @@ class Follower:
             mask[:, beside] = before[:, None]
         if self.active.any():
             flow = self._propose(joined, start, length, before)
-            rows = self.active.nonzero()[:, 0]
-            for number, part in enumerate(rows.split(self._chunk), start=1):
+            rows, done = self.active.nonzero()[:, 0], 0
+            for part in rows.split(self._chunk):
                 self._follow(joined, part, time_to_query, flow, mask, everything)
-                on_share(min(1.0, number * self._chunk / len(rows)))
+                done += len(part)
+                on_share(done / len(rows))
         self._remember(joined, everything)
         return everything.frames(slice(0, length) if self.backward else slice(offset, None))
 
@@ -293,7 +294,7 @@ def follow_blocks(
     num_frames: int,
     features_of: Callable[[int, int], FrameFeatures],
     config: InferenceConfig,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None],
 ) -> FollowedFrames:
     """Follow queries through a whole video, both ways from each query's frame.
 

@@ -93,9 +93,9 @@ class PointTracker(
         if self.backbone is not None:
             digest.update(self.backbone.fingerprint().encode())
         if self.template is not None:
-            digest.update(
-                self.template.mean.numpy().tobytes() + self.template.std.numpy().tobytes()
-            )
+            # In the precision it is saved with, as the head's weights below.
+            digest.update(self.template.mean.half().numpy().tobytes())
+            digest.update(self.template.std.numpy().tobytes())
         for weight in self.head.state_dict().values():
             digest.update(weight.half().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -169,8 +169,8 @@ class PointTracker(
             return self.describe(frames[lead:], frames[:lead] if lead else None)
 
         fine = self.fine_queries(queries, video.size)
-        told = [progress] if progress else []
-        result = follow_blocks(self.head, fine, len(video), features_of, config, *told)
+        told = progress or (lambda done, total: None)
+        result = follow_blocks(self.head, fine, len(video), features_of, config, told)
         return self.tracks_of(result.xy, result.confidence, queries, video.size, video.fps)
 
     def stream(self, queries: Queries, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
