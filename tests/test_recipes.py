@@ -69,8 +69,13 @@ def test_vitl_recipe(checkpoint: Path, run_command: Callable, tmp_path: Path) ->
 
 
 def test_mini_gpu_recipe(run_command: Callable, tmp_path: Path) -> None:
-    recipe = [ROOT / "train_tracker.py", "+experiment=mini_gpu", "run_dir=run", *SHORT]
-    result = run_command(*recipe, cwd=tmp_path)
-    assert result.code == 0, result.err
-    trained = PointTracker.from_pretrained(tmp_path / "run" / "best")
+    def train(recipe: str, *settings: str) -> PointTracker:
+        command = [ROOT / "train_tracker.py", f"+experiment={recipe}", f"run_dir={recipe}"]
+        result = run_command(*command, *SHORT, *settings, cwd=tmp_path)
+        assert result.code == 0, result.err
+        return PointTracker.from_pretrained(tmp_path / recipe / "best")
+
+    matching = train("mini_match_gpu")
+    assert matching.config.head.iterations == 0
+    trained = train("mini_gpu", "warm_start=mini_match_gpu/best")
     assert trained.config.head == PointTracker.from_pretrained("mini").config.head

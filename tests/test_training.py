@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from tiny_models import save_tiny_backbone, tiny_tracker
+from tiny_models import TINY_HEAD, save_tiny_backbone, tiny_tracker
 
 from tracker.checkpoints import RunFolder
 from tracker.data.procedural import SceneConfig
@@ -322,6 +323,26 @@ def test_wrong_settings_are_one_line(
 def test_a_damaged_warm_start_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"garbage")
     with pytest.raises(UserError, match=r"warm_start: .*model\.safetensors is damaged"):
+        start_from(tiny_tracker(), str(tmp_path))
+
+
+def test_a_head_of_the_coarse_match_alone_begins_a_whole_one(tmp_path: Path) -> None:
+    matching = tiny_tracker(head=replace(TINY_HEAD, iterations=0))
+    for parameter in matching.head.parameters():
+        parameter.data += 0.5
+    matching.save_pretrained(tmp_path)
+    whole = tiny_tracker()
+    fresh = {k: v.clone() for k, v in whole.head.state_dict().items()}
+    start_from(whole, str(tmp_path))
+    learned = matching.head.state_dict()
+    for name, value in whole.head.state_dict().items():
+        expected = fresh[name] if name.startswith("refine.") else learned[name]
+        torch.testing.assert_close(value, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_a_warm_start_of_another_shape_is_one_line(tmp_path: Path) -> None:
+    tiny_tracker(head=replace(TINY_HEAD, iterations=0, stem_channels=8)).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="do not fit config of this run: coarse|stem"):
         start_from(tiny_tracker(), str(tmp_path))
 
 

@@ -261,15 +261,10 @@ class Follower:
         if self.descriptors is None:
             count = len(self.frame)
             self.descriptors = QueryDescriptors(
-                [v.new_zeros((1, count, *v.shape[2:])) for v in new.vectors],
                 [p.new_zeros((1, count, *p.shape[2:])) for p in new.patches],
                 self.xy[None],
             )
-        for target, value in zip(
-            self.descriptors.vectors + self.descriptors.patches,
-            new.vectors + new.patches,
-            strict=True,
-        ):
+        for target, value in zip(self.descriptors.patches, new.patches, strict=True):
             target[:, rows] = value
         self.active = self.active | inside
 

@@ -20,6 +20,9 @@ from tracker.model import WEIGHTS, PointTracker, load_head
 from tracker.pixels import resize
 from tracker.tracks import Tracks
 
+REFINEMENT = "refine."
+"""How the names of the weights begin that a head of the coarse match alone lacks."""
+
 
 class HeadWithLoss(nn.Module):
     """The head and its loss in one `forward`, as data-parallel training needs it."""
@@ -126,7 +129,7 @@ def draw_validation(sample: Sample, tracks: Tracks) -> np.ndarray:
 
 
 def start_from(tracker: PointTracker, path: str) -> None:
-    """Begin with the head's weights of another tracker.
+    """Begin with the head's weights of another tracker; one without refinement gives the rest.
 
     Raises:
         UserError: they are missing or damaged, or do not fit.
@@ -143,4 +146,7 @@ def start_from(tracker: PointTracker, path: str) -> None:
         raise UserError(
             f"warm_start: {file} is damaged ({error}); copy or save it again"
         ) from error
+    fresh = tracker.head.state_dict()
+    if not any(name.startswith(REFINEMENT) for name in state):
+        state.update((k, v) for k, v in fresh.items() if k.startswith(REFINEMENT))
     load_head(tracker, state, str(file), "of this run")

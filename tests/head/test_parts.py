@@ -74,6 +74,36 @@ def test_coarse_match_finds_a_planted_feature() -> None:
     assert (xy[0, 0, 1] - torch.tensor([72.0, 40.0])).norm() < 2
 
 
+def test_coarse_match_counts_votes_on_the_finest_grid() -> None:
+    random = torch.manual_seed(0)
+    coarse, fine = (
+        F.normalize(torch.randn(1, 2, 32, n, n, generator=random), dim=2) for n in (6, 24)
+    )
+    maps = [Level.of(x, (96, 96)) for x in (coarse, fine)]
+    queries = [coarse[0, 1, :, 2, 4][None, None], fine[0, 1, :, 9, 17][None, None]]
+    match = CoarseMatch(2)
+    xy, _, logits = match(queries, maps, (96, 96))
+    assert logits.shape == (1, 1, 2, 24, 24)
+    assert (xy[0, 0, 1] - torch.tensor([70.0, 38.0])).norm() < 1
+    # A branch that says the same everywhere leaves the decision to the other.
+    flat = Level.of(torch.ones_like(coarse), (96, 96))
+    undecided, _, _ = match(queries, [flat, maps[1]], (96, 96))
+    assert (undecided[0, 0, 1] - torch.tensor([70.0, 38.0])).norm() < 1
+    with torch.no_grad():
+        match.log_temperature[1] = -20.0
+    blurred, _, _ = match(queries, maps, (96, 96))
+    assert (blurred[0, 0, 1] - torch.tensor([72.0, 40.0])).norm() < 4
+
+
+def test_soft_argmax_at_a_corner_stays_inside() -> None:
+    logits = torch.zeros(2, 8, 12)
+    logits[0, 0, 0], logits[1, 7, 11] = 9.0, 9.0
+    xy = CoarseMatch(1).soft_argmax(logits, (120, 80))
+    assert (xy > 0).all()
+    assert (xy < torch.tensor([120.0, 80.0])).all()
+    assert (xy - torch.tensor([[5.0, 5.0], [115.0, 75.0]])).norm(dim=1).max() < 1
+
+
 def test_state_knows_motion_and_borders_but_not_where_time_began() -> None:
     xy = torch.rand(1, 2, 5, 2) * 20 + 200
     judged = torch.zeros(1, 2, 5, 2)

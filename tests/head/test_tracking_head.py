@@ -58,7 +58,8 @@ def test_every_branch_can_be_switched_off(use_vjepa: bool, use_rgb: bool, iterat
     output = run(head, inputs())
     assert len(output.xy) == iterations + 1
     assert output.xy[-1].shape == output.judged[-1].shape == (1, N, T, 2)
-    assert output.coarse_logits.shape == (1, N, T, 4, 4)
+    finest = 16 if use_rgb else 4
+    assert output.coarse_logits.shape == (1, N, T, finest, finest)
     assert ((output.confidence >= 0) & (output.confidence <= 1)).all()
 
 

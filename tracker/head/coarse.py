@@ -1,12 +1,24 @@
-"""The coarse match: where in the whole frame does each query fit best?"""
+"""The coarse match: where in the whole frame does each query fit best?
+
+Votes are counted on the finest grid, stride 4 of the RGB stem, whose features carry those of the
+coarser strides with them: there the best place is found more often than on patches of 16 pixels,
+and more precisely.
+"""
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tracker.head.correlation import Level
+
+CONTEXT_STRIDE = 16
+"""Fine pixels per cell of the grid on which the shape of a correlation map is judged."""
+
+START_TEMPERATURE = 20.0
 
 
 class CoarseMatch(nn.Module):
@@ -21,7 +33,7 @@ class CoarseMatch(nn.Module):
     def __init__(self, branches: int, hidden: int = 16, radius: int = 2) -> None:
         super().__init__()
         self.radius = radius
-        self.temperature = nn.Parameter(torch.full((branches,), 20.0 / branches))
+        self.log_temperature = nn.Parameter(torch.full((branches,), math.log(START_TEMPERATURE)))
         self.conv1 = nn.Conv2d(branches, hidden, 3, padding=1)
         self.conv2 = nn.Conv2d(hidden, 1, 3, padding=1)
         self.judge = nn.Linear(2 * hidden + 1, 2)
@@ -35,42 +47,52 @@ class CoarseMatch(nn.Module):
 
         Args:
             queries: for each branch `(B, N, C)`.
-            maps: for each branch, all of one grid and of unit length.
+            maps: for each branch, of unit length, each on a grid of its own.
             size: `(W, H)` of the fine image.
 
         Returns:
             Positions `(B, N, T, 2)` in fine pixels; logits of visibility and of being uncertain
-            `(B, N, T, 2)`; logits of the map `(B, N, T, h, w)`.
+            `(B, N, T, 2)`; logits of the map `(B, N, T, h, w)` on the finest of the grids.
         """
         cosines = [
             torch.einsum("bnc,bthwc->bnthw", F.normalize(query, dim=-1), level.table)
             for query, level in zip(queries, maps, strict=True)
         ]
-        stacked = torch.stack(cosines, dim=3)
-        batch, points, frames = stacked.shape[:3]
-        flat = stacked.flatten(0, 2)
-        hidden = F.gelu(self.conv1(10 * flat))
-        weighted = (flat * self.temperature[:, None, None]).sum(1)
-        logits = weighted + self.conv2(hidden)[:, 0]
+        shape = cosines[0].shape[:3]
+        votes = [cosine.flatten(0, 2)[:, None] for cosine in cosines]
+        context = (max(1, size[1] // CONTEXT_STRIDE), max(1, size[0] // CONTEXT_STRIDE))
+        near = torch.cat([F.adaptive_max_pool2d(vote, context) for vote in votes], dim=1)
+        hidden = F.gelu(self.conv1(10 * near))
+        finest = max((vote.shape[-2:] for vote in votes), key=math.prod)
+        logits = enlarge(self.conv2(hidden), finest)
+        for vote, temperature in zip(votes, self.log_temperature.exp(), strict=True):
+            logits = logits + enlarge(temperature * vote, finest)
+        logits = logits[:, 0]
         pooled = torch.cat(
             [hidden.amax((2, 3)), hidden.mean((2, 3)), logits.amax((1, 2))[:, None]], 1
         )
         judged = self.judge(pooled)
         xy = self.soft_argmax(logits, size)
-        shape = (batch, points, frames)
         return xy.unflatten(0, shape), judged.unflatten(0, shape), logits.unflatten(0, shape)
 
     def soft_argmax(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """Mean position near the peak of maps `(M, h, w)`, as `(M, 2)` fine pixels."""
         height, width = logits.shape[-2:]
         peak = logits.flatten(1).argmax(1)
-        x = torch.arange(width, device=logits.device)
-        y = torch.arange(height, device=logits.device)
-        near_x = (x - (peak % width)[:, None]).abs() <= self.radius
-        near_y = (y - (peak // width)[:, None]).abs() <= self.radius
-        near = near_y[:, :, None] & near_x[:, None, :]
-        weights = logits.masked_fill(~near, float("-inf")).flatten(1).softmax(1)
-        weights = weights.view_as(logits)
-        cell_x = (weights.sum(1) * (x + 0.5)).sum(1) * size[0] / width
-        cell_y = (weights.sum(2) * (y + 0.5)).sum(1) * size[1] / height
-        return torch.stack([cell_x, cell_y], dim=1)
+        offsets = torch.arange(-self.radius, self.radius + 1, device=logits.device)
+        x, y = (peak % width)[:, None] + offsets, (peak // width)[:, None] + offsets
+        outside_x, outside_y = (x < 0) | (x >= width), (y < 0) | (y >= height)
+        cell = y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]
+        near = logits.flatten(1).gather(1, cell.flatten(1)).view(cell.shape)
+        near = near.masked_fill(outside_y[:, :, None] | outside_x[:, None, :], float("-inf"))
+        weights = near.flatten(1).softmax(1).view(cell.shape)
+        place_x = (weights.sum(1) * (x + 0.5)).sum(1) * size[0] / width
+        place_y = (weights.sum(2) * (y + 0.5)).sum(1) * size[1] / height
+        return torch.stack([place_x, place_y], dim=1)
+
+
+def enlarge(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Interpolate maps `(M, 1, h, w)` to another grid; a map that is on it already stays."""
+    if maps.shape[-2:] == grid:
+        return maps
+    return F.interpolate(maps, grid, mode="bilinear")

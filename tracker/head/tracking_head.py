@@ -28,25 +28,22 @@ class FrameFeatures:
     """What the head knows of T frames.
 
     Attributes:
-        maps: for the coarse match, one for each branch, all of one grid.
-        levels: for local correlation.
+        levels: of unit length; V-JEPA's first, then those of the RGB stem from fine to coarse.
         size: `(W, H)` of the fine image.
         gray: `(T, H, W) uint8` for optical flow, of a size of its own; None without.
     """
 
-    maps: list[Level]
     levels: list[Level]
     size: tuple[int, int]
     gray: np.ndarray | None = None
 
     @property
     def num_frames(self) -> int:
-        return self.maps[0].table.shape[1]
+        return self.levels[0].table.shape[1]
 
     def frames(self, index: slice) -> FrameFeatures:
         """Return some of the frames."""
         return FrameFeatures(
-            [level.frames(index) for level in self.maps],
             [level.frames(index) for level in self.levels],
             self.size,
             None if self.gray is None else self.gray[index],
@@ -59,10 +56,9 @@ class FrameFeatures:
     @staticmethod
     def join(parts: list[FrameFeatures]) -> FrameFeatures:
         """Concatenate along time."""
-        maps = [Level.join(levels) for levels in zip(*(p.maps for p in parts), strict=True)]
         levels = [Level.join(levels) for levels in zip(*(p.levels for p in parts), strict=True)]
         gray = None if parts[0].gray is None else np.concatenate([p.gray for p in parts])
-        return FrameFeatures(maps, levels, parts[0].size, gray)
+        return FrameFeatures(levels, parts[0].size, gray)
 
 
 @dataclass(frozen=True)
@@ -70,19 +66,16 @@ class QueryDescriptors:
     """What the head keeps of N queries.
 
     Attributes:
-        vectors: for each branch `(B, N, C)`.
-        patches: for each level `(B, N, P, C)`.
+        patches: for each level `(B, N, P, C)`, rows first, the query itself in the middle.
         xy: `(B, N, 2)` the queries themselves.
     """
 
-    vectors: list[Tensor]
     patches: list[Tensor]
     xy: Tensor
 
     def points(self, index: slice | Tensor) -> QueryDescriptors:
         """Return some of the points."""
         return QueryDescriptors(
-            [v[:, index] for v in self.vectors],
             [p[:, index] for p in self.patches],
             self.xy[:, index],
         )
@@ -126,6 +119,8 @@ class TrackingHead(nn.Module):
         super().__init__()
         self.config = config
         levels = 0
+        # The coarse match sees the first level of each branch.
+        self.branches = config.use_vjepa + config.use_rgb
         if config.use_vjepa:
             self.projection = ContentProjection(
                 layers, channels, config.content_channels, config.adapter_window
@@ -134,7 +129,7 @@ class TrackingHead(nn.Module):
         if config.use_rgb:
             self.stem = RgbStem(config.stem_channels)
             levels += len(STRIDES)
-        self.coarse = CoarseMatch(config.use_vjepa + config.use_rgb)
+        self.coarse = CoarseMatch(self.branches)
         if config.iterations:
             self.refine = RefinementStep(config, levels, candidates=1 + config.use_flow)
 
@@ -149,15 +144,11 @@ class TrackingHead(nn.Module):
             frames: `(B, T, 3, H, W)` fine frames in 0..1.
         """
         size = (frames.shape[-1], frames.shape[-2])
-        maps: list[Level] = []
         levels: list[Level] = []
-        grid = (size[1] // STRIDES[-1], size[0] // STRIDES[-1])
         if self.config.use_vjepa:
             dtype = self.projection.fuse.weight.dtype
             content = F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
-            grid = content.shape[-2:]
             levels.append(Level.of(content, size))
-            maps.append(levels[0])
         if self.config.use_rgb:
             flat = frames.flatten(0, 1)
             # On a CPU a few frames at a time stay in its caches: a quarter faster.
@@ -166,21 +157,13 @@ class TrackingHead(nn.Module):
                 torch.cat(x).unflatten(0, frames.shape[:2]) for x in zip(*parts, strict=True)
             ]
             levels += [Level.of(x, size) for x in pyramid]
-            coarsest = F.adaptive_avg_pool2d(pyramid[-1].flatten(0, 1), grid)
-            coarsest = F.normalize(coarsest, dim=1).unflatten(0, frames.shape[:2])
-            maps.append(Level.of(coarsest, size))
-        return FrameFeatures(maps, levels, size)
+        return FrameFeatures(levels, size)
 
     def take_queries(self, features: FrameFeatures, xy: Tensor, frame: Tensor) -> QueryDescriptors:
         """Read descriptors of queries at `xy (B, N, 2)` in frames `(B, N)` of `features`."""
-        vectors = [sample_query_patches(m, xy, frame, 0)[:, :, 0] for m in features.maps]
         radius = self.config.query_radius
-        patches = (
-            [sample_query_patches(level, xy, frame, radius) for level in features.levels]
-            if self.config.iterations
-            else []
-        )
-        return QueryDescriptors(vectors, patches, xy)
+        patches = [sample_query_patches(level, xy, frame, radius) for level in features.levels]
+        return QueryDescriptors(patches, xy)
 
     def follow(
         self,
@@ -202,7 +185,10 @@ class TrackingHead(nn.Module):
                 `(B, N, T, 2)`; they take the place of the coarse match.
             iterations: refinement steps; the config's by default.
         """
-        xy, judged, logits = self.coarse(queries.vectors, features.maps, features.size)
+        middle = queries.patches[0].shape[2] // 2
+        vectors = [patch[:, :, middle] for patch in queries.patches[: self.branches]]
+        maps = features.levels[: self.branches]
+        xy, judged, logits = self.coarse(vectors, maps, features.size)
         xy, judged = xy.float(), judged.float()
         candidates = [(xy.detach(), confidence_of(judged.detach()))]
         here = (time_to_query == 0)[..., None]
