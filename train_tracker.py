@@ -1,5 +1,6 @@
 """Train the tracker's head on clips with true tracks.
 
+    python train_tracker.py +experiment=mini_match
     python train_tracker.py +experiment=mini_cpu
     python train_tracker.py backbone=vitl data.textures=my_photos training.max_minutes=600
     accelerate launch --num_processes 4 train_tracker.py backbone=vitl training.precision=bf16

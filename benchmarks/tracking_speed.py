@@ -41,11 +41,15 @@ ARCHITECTURES = {
 LAYERS = {"mini": (2, 4, 6, 8), "vitl": (6, 12, 18, 24), "vith": (8, 16, 24, 32)}
 
 
-def build(name: str, iterations: int) -> PointTracker:
+def build(name: str, iterations: int, fine: int) -> PointTracker:
     from transformers import VJEPA2Config, VJEPA2Model
 
     torch.manual_seed(0)
-    config = TrackerConfig(BackboneConfig(name, LAYERS[name]), HeadConfig(iterations=iterations))
+    config = TrackerConfig(
+        BackboneConfig(name, LAYERS[name]),
+        HeadConfig(iterations=iterations),
+        fine_size=(fine, fine),
+    )
     encoder = VJEPA2Model(VJEPA2Config(**ARCHITECTURES[name]))
     return PointTracker(config, backbone=FrozenBackbone(config.backbone, encoder)).eval()
 
@@ -110,6 +114,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--fine", type=int, default=384, help="side of what the head sees")
     parser.add_argument("--points", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--iterations", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
@@ -120,7 +125,7 @@ def main() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (args.size, args.size, 3), dtype=np.uint8)
     picture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
     video = Video.from_array(np.stack([np.roll(picture, t, 1) for t in range(args.frames)]))
-    tracker = build(args.backbone, args.iterations).to(args.device)
+    tracker = build(args.backbone, args.iterations, args.fine).to(args.device)
     print(f"{args.backbone}, {args.frames} frames of {args.size}x{args.size}, {args.device}")
     for points in args.points:
         parts = measure(tracker, video, points, args.device, args.repeats)

@@ -51,7 +51,7 @@ class InferenceConfig:
     context: int = 16
     point_chunk: int | None = None
     iterations: int | None = None
-    shown_from: float = 0.1
+    shown_from: float = 0.25
 
     def __post_init__(self) -> None:
         chunk, iterations = self.point_chunk, self.iterations

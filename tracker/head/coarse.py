@@ -54,20 +54,22 @@ class CoarseMatch(nn.Module):
             Positions `(B, N, T, 2)` in fine pixels; logits of visibility and of being uncertain
             `(B, N, T, 2)`; logits of the map `(B, N, T, h, w)` on the finest of the grids.
         """
-        cosines = [
-            torch.einsum("bnc,bthwc->bnthw", F.normalize(query, dim=-1), level.table)
-            for query, level in zip(queries, maps, strict=True)
+        temperatures = self.log_temperature.exp()
+        votes = [
+            torch.einsum("bnc,bthwc->bnthw", t * F.normalize(query, dim=-1), level.table)
+            for t, query, level in zip(temperatures, queries, maps, strict=True)
         ]
-        shape = cosines[0].shape[:3]
-        votes = [cosine.flatten(0, 2)[:, None] for cosine in cosines]
+        shape = votes[0].shape[:3]
+        votes = [vote.flatten(0, 2)[:, None] for vote in votes]
         context = (max(1, size[1] // CONTEXT_STRIDE), max(1, size[0] // CONTEXT_STRIDE))
         near = torch.cat([F.adaptive_max_pool2d(vote, context) for vote in votes], dim=1)
-        hidden = F.gelu(self.conv1(10 * near))
+        hidden = F.gelu(self.conv1(near * (10 / temperatures)[:, None, None]))
+        # All that is coarse is summed up first: few passes over the finest grid cost least.
         finest = max((vote.shape[-2:] for vote in votes), key=math.prod)
-        logits = enlarge(self.conv2(hidden), finest)
-        for vote, temperature in zip(votes, self.log_temperature.exp(), strict=True):
-            logits = logits + enlarge(temperature * vote, finest)
-        logits = logits[:, 0]
+        fine = [vote for vote in votes if vote.shape[-2:] == finest]
+        rest = [enlarge(vote, context) for vote in votes if vote.shape[-2:] != finest]
+        logits = enlarge(sum(rest, self.conv2(hidden)), finest)
+        logits = sum(fine, logits)[:, 0]
         pooled = torch.cat(
             [hidden.amax((2, 3)), hidden.mean((2, 3)), logits.amax((1, 2))[:, None]], 1
         )
