@@ -2,7 +2,7 @@
 
     python -m data_prep.export_tracker runs/mini_cpu/best --out my_tracker \\
         --template template_256.safetensors --changes backbone.input_size=[256,256] \\
-        fine_size=[256,256] inference.iterations=2
+        fine_size=[384,384] inference.iterations=2
 
 A head is trained on small frames because they are quick, and tracks better on larger ones. The
 template belongs to one input size, so a new size needs a new one (data_prep.fit_template).

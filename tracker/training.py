@@ -146,7 +146,7 @@ def start_from(tracker: PointTracker, path: str) -> None:
         raise UserError(
             f"warm_start: {file} is damaged ({error}); copy or save it again"
         ) from error
-    fresh = tracker.head.state_dict()
     if not any(name.startswith(REFINEMENT) for name in state):
+        fresh = tracker.head.state_dict()
         state.update((k, v) for k, v in fresh.items() if k.startswith(REFINEMENT))
     load_head(tracker, state, str(file), "of this run")

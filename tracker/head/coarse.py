@@ -61,7 +61,7 @@ class CoarseMatch(nn.Module):
         ]
         shape = votes[0].shape[:3]
         votes = [vote.flatten(0, 2)[:, None] for vote in votes]
-        context = (max(1, size[1] // CONTEXT_STRIDE), max(1, size[0] // CONTEXT_STRIDE))
+        context = (size[1] // CONTEXT_STRIDE, size[0] // CONTEXT_STRIDE)
         near = torch.cat([F.adaptive_max_pool2d(vote, context) for vote in votes], dim=1)
         hidden = F.gelu(self.conv1(near * (10 / temperatures)[:, None, None]))
         # All that is coarse is summed up first: few passes over the finest grid cost least.
