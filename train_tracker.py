@@ -2,6 +2,7 @@
 
     python train_tracker.py +experiment=mini_match
     python train_tracker.py +experiment=mini_cpu
+    python train_tracker.py +experiment=mini_refine
     python train_tracker.py backbone=vitl data.textures=my_photos training.max_minutes=600
     accelerate launch --num_processes 4 train_tracker.py backbone=vitl training.precision=bf16
 
@@ -31,7 +32,7 @@ def main() -> int:
     from tracker.devices import check_rendering
     from tracker.model import PointTracker, TrackerConfig
     from tracker.template import PositionalTemplate
-    from tracker.training import TrackingTask, start_from
+    from tracker.training import TrackingTask, start_from, train_only
     from tracker.training_loop import TrainingLoop
 
     run = open_run(config)
@@ -51,8 +52,11 @@ def main() -> int:
     ).to(accelerator.device)
     if config.warm_start:
         start_from(tracker, config.warm_start)
+    if config.train_only:
+        train_only(tracker.head, config.train_only)
     task = TrackingTask(tracker, instantiate(config.loss), instantiate(config.validation))
-    source = TrackedBatches(instantiate(config.data), tracker.config.head.reads_flow)
+    flow = instantiate(config.flow) if tracker.config.head.reads_flow else None
+    source = TrackedBatches(instantiate(config.data), flow)
     loop = TrainingLoop(task, source, training, run, accelerator)
     if loop.is_main:
         parameters = sum(p.numel() for p in tracker.parameters())

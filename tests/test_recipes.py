@@ -77,5 +77,8 @@ def test_mini_gpu_recipe(run_command: Callable, tmp_path: Path) -> None:
 
     matching = train("mini_match_gpu")
     assert matching.config.head.iterations == 0
-    trained = train("mini_gpu", "warm_start=mini_match_gpu/best")
+    tracking = train("mini_gpu", "warm_start=mini_match_gpu/best")
+    trained = train("mini_refine_gpu", "warm_start=mini_gpu/best")
+    assert torch.equal(trained.head.stem.out4.weight, tracking.head.stem.out4.weight)
+    assert not torch.equal(trained.head.refine.update.weight, tracking.head.refine.update.weight)
     assert trained.config.head == PointTracker.from_pretrained("mini").config.head

@@ -23,25 +23,29 @@ from tiny_models import TINY_HEAD, save_tiny_backbone, tiny_tracker
 from tracker.checkpoints import RunFolder
 from tracker.data.procedural import SceneConfig
 from tracker.data.procedural_benchmark import ProceduralBenchmark
-from tracker.data.training import ProceduralTracks, TrackedBatches, choose_query_frames
+from tracker.data.training import FlowConfig, ProceduralTracks, TrackedBatches, choose_query_frames
 from tracker.errors import UserError
 from tracker.losses import LossConfig
 from tracker.model import PointTracker
-from tracker.training import TrackingTask, start_from
+from tracker.training import TrackingTask, start_from, train_only
 from tracker.training_loop import TrainingConfig, TrainingLoop, one_cycle
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def make_loop(folder: Path, source: object = None, **changes: object) -> TrainingLoop:
+def make_loop(
+    folder: Path, source: object = None, part: str | None = None, **changes: object
+) -> TrainingLoop:
     torch.manual_seed(0)
     scene = SceneConfig(frames=6, height=64, width=64, points=8)
-    task = TrackingTask(
-        tiny_tracker(), LossConfig(), ProceduralBenchmark("held-out", scenes=1, config=scene)
-    )
+    tracker = tiny_tracker()
+    if part:
+        train_only(tracker.head, part)
+    held_out = ProceduralBenchmark("held-out", scenes=1, config=scene)
+    task = TrackingTask(tracker, LossConfig(), held_out)
     settings = {"max_steps": 3, "workers": 0, "validate_every": 100, "learning_rate": 1e-3}
     config = TrainingConfig(**(settings | changes))
-    source = source or TrackedBatches(ProceduralTracks(6, (64, 64), 8))
+    source = source or TrackedBatches(ProceduralTracks(6, (64, 64), 8), FlowConfig())
     return TrainingLoop(task, source, config, RunFolder(folder, {}), Accelerator(cpu=True))
 
 
@@ -59,7 +63,7 @@ def history(folder: Path) -> np.ndarray:
 
 def test_losses_in_half_precision_are_nearly_the_same(tmp_path: Path) -> None:
     loop = make_loop(tmp_path)
-    batch = TrackedBatches(ProceduralTracks(6, (64, 64), 8)).batch([0])
+    batch = TrackedBatches(ProceduralTracks(6, (64, 64), 8), FlowConfig()).batch([0])
     inputs = loop.task.inputs(batch)
     exact = loop.task.model(*inputs)
     with torch.autocast("cpu", torch.bfloat16):
@@ -98,7 +102,7 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_loss_falls_on_one_batch(tmp_path: Path) -> None:
     class Same:
-        _source = TrackedBatches(ProceduralTracks(6, (64, 64), 8))
+        _source = TrackedBatches(ProceduralTracks(6, (64, 64), 8), FlowConfig())
 
         def batch(self, numbers: list[int]):
             return self._source.batch([0])
@@ -175,8 +179,8 @@ def test_query_frames_are_visible_and_reproducible() -> None:
 
 def test_flow_of_a_batch_leads_from_the_queries_and_is_withheld_from_some_points() -> None:
     source = ProceduralTracks(frames=6, size=(64, 64), points=200)
-    always = TrackedBatches(source, True, 0.0, 0.0).batch([0, 1])
-    some = TrackedBatches(source, True, 0.5, 0.0).batch([0, 1])
+    always = TrackedBatches(source, FlowConfig(without=0.0, sliding=0.0)).batch([0, 1])
+    some = TrackedBatches(source, FlowConfig(without=0.5, sliding=0.0)).batch([0, 1])
     index = always.query_frame[..., None]
     at_query = always.flow.sure.gather(2, index)
     assert (at_query == 1).all()
@@ -185,14 +189,14 @@ def test_flow_of_a_batch_leads_from_the_queries_and_is_withheld_from_some_points
     assert error[followed].median() < 0.5
     without = (some.flow.sure == 0).all(-1).float().mean()
     assert 0.4 < without < 0.6
-    never = TrackedBatches(source, with_flow=False).batch([0, 1])
+    never = TrackedBatches(source, None).batch([0, 1])
     assert torch.equal(never.xy, always.xy) and never.flow is None
 
 
 def test_sliding_flow_leaves_its_query_alone_and_stays_inside() -> None:
     source = ProceduralTracks(frames=6, size=(64, 64), points=200)
-    plain = TrackedBatches(source, True, 0.0, 0.0).batch([0])
-    slid = TrackedBatches(source, True, 0.0, 0.5).batch([0])
+    plain = TrackedBatches(source, FlowConfig(without=0.0, sliding=0.0)).batch([0])
+    slid = TrackedBatches(source, FlowConfig(without=0.0, sliding=0.5)).batch([0])
     away = (slid.flow.xy - plain.flow.xy).norm(dim=-1)
     assert (away.gather(2, plain.query_frame[..., None]) == 0).all()
     assert 0.3 < (away.amax(-1) > 0).float().mean() <= 0.6
@@ -294,6 +298,8 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         ("training.nonsense=3", "nonsense"),
         ("warm_start=nowhere", "nowhere/model.safetensors does not exist"),
         ("resume=perhaps", "must be auto or never"),
+        ("train_only=legs", "train_only=legs is no part of the head; it has projection, stem"),
+        ("flow.without=2", "flow.without=2 must be from 0 to 1"),
         ("data.device=abacus", "device abacus cannot be used"),
     ],
 )
@@ -338,6 +344,15 @@ def test_a_head_of_the_coarse_match_alone_begins_a_whole_one(tmp_path: Path) -> 
     for name, value in whole.head.state_dict().items():
         expected = fresh[name] if name.startswith("refine.") else learned[name]
         torch.testing.assert_close(value, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_one_part_can_be_trained_alone(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path, part="refine", ema=0.0)
+    head = loop.task.tracker.head
+    before = {k: v.clone() for k, v in head.state_dict().items()}
+    loop.train()
+    changed = {k for k, v in head.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed == {k for k in before if k.startswith("refine.")}
 
 
 def test_a_warm_start_of_another_shape_is_one_line(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tracker.data.training import TrackedClips, query_positions
 from tracker.errors import UserError
 from tracker.evaluation import EvaluationSettings, score_sample, track_sample
 from tracker.flow import FlowProposals
-from tracker.head.tracking_head import FrameFeatures
+from tracker.head.tracking_head import FrameFeatures, TrackingHead
 from tracker.losses import LossConfig, matching_loss, tracking_loss
 from tracker.metrics import mean_metrics, sample_queries
 from tracker.model import WEIGHTS, PointTracker, load_head
@@ -47,15 +47,16 @@ class HeadWithLoss(nn.Module):
         elsewhere = time_to_query != 0
         flow = clips.flow and FlowProposals(clips.flow.xy * scale, clips.flow.sure)
         losses = self._track(features, clips, xy, flow, time_to_query, size)
-        losses["matching"] = matching_loss(
-            features.levels,
-            clips.query_frame,
-            xy,
-            clips.visible & elsewhere,
-            size,
-            self._loss.temperature,
-        )
-        losses["loss"] = losses["loss"] + self._loss.matching * losses["matching"]
+        if self._loss.matching:
+            losses["matching"] = matching_loss(
+                features.levels,
+                clips.query_frame,
+                xy,
+                clips.visible & elsewhere,
+                size,
+                self._loss.temperature,
+            )
+            losses["loss"] = losses["loss"] + self._loss.matching * losses["matching"]
         return losses
 
     def _track(
@@ -126,6 +127,19 @@ def draw_validation(sample: Sample, tracks: Tracks) -> np.ndarray:
     truth = sample_queries(sample.points * video.size, sample.occluded, "first")
     true_tracks = Tracks(truth.xy, ~truth.occluded, truth.queries, video.size, video.fps)
     return np.concatenate([contact_sheet(video, t, 4, 1) for t in (tracks, true_tracks)])
+
+
+def train_only(head: TrackingHead, part: str) -> None:
+    """Freeze all of the head but one part; nothing is then computed for the gradients of the rest.
+
+    Raises:
+        UserError: the head has no such part.
+    """
+    parts = [name for name, _ in head.named_children()]
+    if part not in parts:
+        raise UserError(f"train_only={part} is no part of the head; it has {', '.join(parts)}")
+    head.requires_grad_(False)
+    head.get_submodule(part).requires_grad_(True)
 
 
 def start_from(tracker: PointTracker, path: str) -> None:

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.head.coarse import CoarseMatch
+from tracker.head.config import HeadConfig
 from tracker.head.correlation import Level
 from tracker.head.projection import ContentProjection, TemporalAdapter, relative_bias
-from tracker.head.refine import Candidates, describe_state, state_features
+from tracker.head.refine import Candidates, RefinementStep, describe_state, state_features
 from tracker.head.stem import RgbStem
 
 
@@ -144,3 +145,24 @@ def test_an_absent_candidate_neither_pulls_nor_is_described() -> None:
     assert torch.equal(near.describe(here), far.describe(here))
     pull = torch.full((1, 1, 1, 2), 50.0)
     assert torch.allclose(far.attract(here, pull)[0, 0, 0], torch.tensor([1.0, 2.0]))
+
+
+def test_a_step_heeds_what_lies_at_the_coarse_match_wherever_it_stands() -> None:
+    torch.manual_seed(0)
+    config = HeadConfig(width=32, heads=2, depth=1, correlation_channels=8)
+    step = RefinementStep(config, levels=1, candidates=1)
+    level = Level.of(F.normalize(torch.randn(1, 3, 16, 16, 16), dim=2), (64, 64))
+    query = torch.randn(1, 2, 25, 16)
+    here, coarse = torch.full((2, 1, 2, 3, 2), 8.0)
+    coarse = coarse + 40
+    candidates = Candidates(coarse[..., None, :], torch.ones(1, 2, 3, 1))
+    seen = step.look([level], [query], coarse)
+    assert seen.shape == (1, 2, 3, 8)
+    other = step.look([level], [-query], coarse)
+
+    def judge(at_coarse: torch.Tensor) -> torch.Tensor:
+        zeros = torch.zeros_like(here)
+        state = (here, zeros, at_coarse, candidates, zeros[..., 0], (64, 64))
+        return step([level], [query], *state)[1]
+
+    assert not torch.allclose(judge(seen), judge(other))

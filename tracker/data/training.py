@@ -82,38 +82,51 @@ class ProceduralTracks:
         return scenes.video, scenes.xy, scenes.visible
 
 
+@dataclass(frozen=True)
+class FlowConfig:
+    """What optical flow the head learns from; made before every step, it must be cheap.
+
+    Attributes:
+        finest_scale: it is computed on images halved so many times.
+        without: share of points that get none, so that the head learns to do without.
+        sliding: share of points whose flow slides away from some frame on, as it does where a
+            point is covered slowly, so that the head learns to look before it believes.
+    """
+
+    finest_scale: int = 1
+    without: float = 0.25
+    sliding: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.finest_scale < 0:
+            raise UserError(f"flow.finest_scale={self.finest_scale} must be 0 or more")
+        for name in ("without", "sliding"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"flow.{name}={getattr(self, name)} must be from 0 to 1")
+
+
 class TrackedBatches:
     """Batches of a source, each point with a query frame and its optical flow.
 
     Args:
         source: of clips.
-        with_flow: False leaves flow out, for a head that does not use it.
-        without_flow: share of points that get none, so that the head learns to do without.
-        sliding_flow: share of points whose flow slides away from some frame on, as it does where a
-            point is covered slowly, so that the head learns to look before it believes.
+        flow: None leaves flow out, for a head that does not use it.
     """
 
-    def __init__(
-        self,
-        source: TrackSource,
-        with_flow: bool = True,
-        without_flow: float = 0.25,
-        sliding_flow: float = 0.25,
-    ) -> None:
-        self._source, self._with_flow = source, with_flow
-        self._without_flow, self._sliding_flow = without_flow, sliding_flow
+    def __init__(self, source: TrackSource, flow: FlowConfig | None) -> None:
+        self._source, self._flow = source, flow
 
     def batch(self, numbers: list[int]) -> TrackedClips:
         """Return the clips of these numbers; the same numbers give the same batch."""
         video, xy, visible = self._source.clips(numbers)
         random = Generator().manual_seed(numbers[0])
         query_frame = choose_query_frames(visible, random)
-        if not self._with_flow:
+        if self._flow is None:
             return TrackedClips(video, xy, visible, query_frame)
         size = (video.shape[-1], video.shape[-2])
-        flow = flow_from_queries(video, xy, query_frame)
-        flow = slide_away(flow, query_frame, size, self._sliding_flow, random)
-        kept = torch.rand(query_frame.shape, generator=random) >= self._without_flow
+        flow = flow_from_queries(video, xy, query_frame, self._flow.finest_scale)
+        flow = slide_away(flow, query_frame, size, self._flow.sliding, random)
+        kept = torch.rand(query_frame.shape, generator=random) >= self._flow.without
         flow = FlowProposals(flow.xy, flow.sure * kept[..., None].to(flow.sure))
         return TrackedClips(video, xy, visible, query_frame, flow)
 
@@ -123,18 +136,19 @@ def query_positions(xy: Tensor, query_frame: Tensor) -> Tensor:
     return xy.gather(2, query_frame[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
 
 
-def flow_from_queries(video: Tensor, xy: Tensor, query_frame: Tensor) -> FlowProposals:
+def flow_from_queries(
+    video: Tensor, xy: Tensor, query_frame: Tensor, finest_scale: int
+) -> FlowProposals:
     """Follow each query by optical flow; shapes as in `TrackedClips`.
 
-    Flow is cheap here, on half the resolution and without jumps, for it is made before every step;
-    when tracking it is better than what the head has learned to expect.
+    Without jumps it costs less; when tracking it is better than what the head has come to expect.
     """
     frames = (rearrange(video, "b t c h w -> b t h w c") * 255).byte().cpu().numpy()
     start = query_positions(xy, query_frame)[:, :, None].expand_as(xy)
     known = torch.zeros(xy.shape[:-1]).scatter_(2, query_frame.cpu()[..., None], 1.0)
     size = (video.shape[-1], video.shape[-2])
     chains = [
-        chain_flow(gray_frames(clip), where, sure, size, jumps=(1,), finest_scale=1)
+        chain_flow(gray_frames(clip), where, sure, size, (1,), finest_scale)
         for clip, where, sure in zip(
             frames, start.float().cpu().numpy(), known.numpy(), strict=True
         )

@@ -1,7 +1,9 @@
 """One step of refinement: look round the current positions, think along time, move.
 
 Beside small moves of its own, a step may go over to a *candidate*: the coarse match, which finds a
-point again wherever it is, or optical flow, which is precise as long as it holds.
+point again wherever it is, or optical flow, which is precise as long as it holds. As refinement
+starts where flow leads, it is shown the surroundings of the coarse match as well: which of the two
+is right shows in the pictures, not in how sure each is of itself.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ class RefinementStep(nn.Module):
             for _ in range(levels)
         )
         self.embed = nn.Linear(
-            levels * channels + state_features() + CANDIDATE_FEATURES * candidates, width
+            2 * levels * channels + state_features() + CANDIDATE_FEATURES * candidates, width
         )
         self.blocks = nn.ModuleList(
             TemporalBlock(width, config.heads, config.reach) for _ in range(config.depth)
@@ -112,12 +114,25 @@ class RefinementStep(nn.Module):
         nn.init.normal_(self.update.weight, std=0.01)
         nn.init.zeros_(self.update.bias)
 
+    def look(self, levels: list[Level], queries: list[Tensor], xy: Tensor) -> Tensor:
+        """Compare queries with what lies round positions `(B, N, T, 2)`, on all levels.
+
+        Returns:
+            `(B, N, T, levels * correlation_channels)`.
+        """
+        encoded = [
+            encode(local_correlation(level, query, xy, self.radius))
+            for encode, level, query in zip(self.encoders, levels, queries, strict=True)
+        ]
+        return torch.cat(encoded, dim=-1)
+
     def forward(
         self,
         levels: list[Level],
         queries: list[Tensor],
         xy: Tensor,
         judged: Tensor,
+        at_coarse: Tensor,
         candidates: Candidates,
         time_to_query: Tensor,
         size: tuple[int, int],
@@ -128,6 +143,7 @@ class RefinementStep(nn.Module):
             levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
             xy: `(B, N, T, 2)` current positions in fine pixels.
             judged: `(B, N, T, 2)` current logits of visibility and of being uncertain.
+            at_coarse: what `look` sees at the coarse match.
             candidates: places that may be gone over to.
             time_to_query: `(B, N, T)` frames since the query's frame.
             size: `(W, H)` of the fine image.
@@ -135,13 +151,10 @@ class RefinementStep(nn.Module):
         Returns:
             New positions and logits, of the same shapes.
         """
-        encoded = [
-            encode(local_correlation(level, query, xy, self.radius))
-            for encode, level, query in zip(self.encoders, levels, queries, strict=True)
-        ]
+        here = self.look(levels, queries, xy)
         state = [describe_state(xy, judged, time_to_query, size), candidates.describe(xy)]
-        state = torch.cat(state, dim=-1).to(encoded[0].dtype)
-        tokens = self.embed(torch.cat([*encoded, state], dim=-1))
+        state = torch.cat(state, dim=-1).to(here.dtype)
+        tokens = self.embed(torch.cat([here, at_coarse, state], dim=-1))
         flat = tokens.flatten(0, 1)
         for block in self.blocks:
             flat = block(flat)

@@ -190,12 +190,13 @@ class TrackingHead(nn.Module):
         maps = features.levels[: self.branches]
         xy, judged, logits = self.coarse(vectors, maps, features.size)
         xy, judged = xy.float(), judged.float()
-        candidates = [(xy.detach(), confidence_of(judged.detach()))]
+        coarse = xy.detach()
+        candidates = [(coarse, confidence_of(judged.detach()))]
         here = (time_to_query == 0)[..., None]
         start = queries.xy[:, :, None].float()
         begin = xy
         if self.config.use_flow:
-            flow = flow or FlowProposals(xy.detach(), torch.zeros_like(xy[..., 0]))
+            flow = flow or FlowProposals(coarse, torch.zeros_like(xy[..., 0]))
             candidates.append((flow.xy, flow.sure))
             begin = torch.where(flow.sure[..., None] > 0, flow.xy, xy)
         if known is not None:
@@ -207,12 +208,16 @@ class TrackingHead(nn.Module):
         xy = torch.where(here, start, begin)
         proposed = Candidates(*(torch.stack(x, dim=3) for x in zip(*candidates, strict=True)))
         steps = self.config.iterations if iterations is None else iterations
-        for _ in range(steps if self.config.iterations else 0):
+        steps = steps if self.config.iterations else 0
+        if steps:
+            at_coarse = self.refine.look(features.levels, queries.patches, coarse)
+        for _ in range(steps):
             xy, judged = self.refine(
                 features.levels,
                 queries.patches,
                 xy.detach(),
                 judged.detach(),
+                at_coarse,
                 proposed,
                 time_to_query,
                 features.size,

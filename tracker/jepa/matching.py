@@ -127,9 +127,7 @@ class MatchingYardstick:
         """Use scenes rendered on `device` whose seeds no training reaches; size is `(h, w)`."""
         scene = {"motion": FAST}
         tracks = ProceduralTracks(frames, size, points, textures, device, scene)
-        test = TrackedBatches(tracks, with_flow=False).batch(
-            [HELD_OUT_SEED + i for i in range(scenes)]
-        )
+        test = TrackedBatches(tracks, flow=None).batch([HELD_OUT_SEED + i for i in range(scenes)])
         others = ProceduralClips(frames, size, textures, HELD_OUT_SEED + scenes, device)
         numbers = nested_bar(range(template_scenes), "rendering held-out clips")
         videos = [_to_bytes(others.clip(i)).cpu() for i in numbers]

@@ -1,0 +1,110 @@
+"""Where a tracker's errors come from: what optical flow, the coarse match and all of it find.
+
+    python benchmarks/error_sources.py
+    python benchmarks/error_sources.py --motion fast --tracker runs/mini_refine/best
+
+Visible points of rendered scenes, apart for those that flow holds and those that it loses. "Either"
+counts a point as found where flow or the coarse match found it: what refinement could reach by
+choosing well. Below, what scores would be for other limits of the confidence to be shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+from tqdm import tqdm
+
+from tracker.data.benchmark import Sample
+from tracker.data.procedural import SceneConfig
+from tracker.data.procedural_benchmark import ProceduralBenchmark
+from tracker.data.scene_motion import MotionConfig
+from tracker.devices import set_threads
+from tracker.evaluation import EvaluationSettings, score_sample, track_sample, truth_of
+from tracker.flow import chain_flow, gray_frames
+from tracker.metrics import RASTER, mean_metrics
+from tracker.model import PointTracker
+
+MOTIONS = {
+    "plain": MotionConfig(),
+    "fast": MotionConfig(min_speed=0.03, max_speed=0.2, camera_speed=0.08, static=0.05),
+}
+FIRST_SEED = 1_600_000_000
+"""Scenes that neither training nor other measurements see."""
+
+THRESHOLDS = (1, 2, 4, 8, 16)
+LIMITS = (0.05, 0.1, 0.15, 0.25, 0.4)
+
+
+def flow_alone(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Follow a sample's first queries by flow: raster positions `(N, T, 2)`, and where it holds."""
+    frames = sample.video.read()
+    truth = truth_of(sample, "first")
+    start = np.repeat(truth.queries[:, None, 1:], len(frames), axis=1)
+    known = np.arange(len(frames)) == truth.queries[:, :1]
+    xy, sure = chain_flow(gray_frames(frames), start, known, RASTER)
+    return xy, sure > 0
+
+
+def errors(
+    sample: Sample, tracker: PointTracker, coarse: PointTracker
+) -> tuple[dict[tuple[str, str], np.ndarray], list[dict[str, float]]]:
+    """Errors in raster pixels by group of points and way of finding them; scores by limit."""
+    settings = EvaluationSettings()
+    tracks = track_sample(tracker, sample, settings)[0]
+    truth = truth_of(sample, "first")
+    flow, held = flow_alone(sample)
+    found = {
+        "flow": flow,
+        "coarse match": track_sample(coarse, sample, settings)[0].rescaled(RASTER).xy,
+        "refined": tracks.rescaled(RASTER).xy,
+    }
+    distance = {k: np.linalg.norm(xy - truth.xy, axis=-1) for k, xy in found.items()}
+    distance["either"] = np.minimum(distance["flow"], distance["coarse match"])
+    after = np.arange(len(sample.video)) > truth.queries[:, :1]
+    judged = after & ~truth.occluded
+    groups = {"held": judged & held, "lost": judged & ~held}
+    by_limit = [
+        score_sample(replace(tracks, visible=tracks.confidence > limit), sample, "first")
+        for limit in LIMITS
+    ]
+    return {(g, k): d[m] for g, m in groups.items() for k, d in distance.items()}, by_limit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tracker", default="mini", help="mini, a folder or a hub id")
+    parser.add_argument("--motion", choices=MOTIONS, default="plain")
+    parser.add_argument("--scenes", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    set_threads(args.threads)
+    tracker = PointTracker.from_pretrained(args.tracker)
+    coarse = PointTracker.from_pretrained(args.tracker, {"inference": {"iterations": 0}})
+    scene = SceneConfig(frames=24, height=360, width=640, points=64, motion=MOTIONS[args.motion])
+    scenes = ProceduralBenchmark(args.motion, args.scenes, scene, FIRST_SEED)
+    collected, scores = defaultdict(list), []
+    for _, load in tqdm(scenes, total=args.scenes, unit="scene"):
+        by_group, by_limit = errors(load(), tracker, coarse)
+        for key, values in by_group.items():
+            collected[key].append(values)
+        scores.append(by_limit)
+    pooled = {key: np.concatenate(values) for key, values in collected.items()}
+    visible = sum(len(values) for (_, found), values in pooled.items() if found == "flow")
+    print("| flow | share | found by | " + " | ".join(f"<{t}" for t in THRESHOLDS) + " |")
+    for (group, found), values in pooled.items():
+        within = " | ".join(f"{100 * np.mean(values < t):.1f}" for t in THRESHOLDS)
+        print(f"| {group} | {100 * len(values) / visible:.1f} | {found} | {within} |")
+    print("| shown from | AJ | delta_avg | OA |")
+    for limit, by_scene in zip(LIMITS, zip(*scores, strict=True), strict=True):
+        mean = mean_metrics(by_scene)
+        names = ("average_jaccard", "average_pts_within_thresh", "occlusion_accuracy")
+        print(f"| {limit} | " + " | ".join(f"{100 * mean[name]:.1f}" for name in names) + " |")
+
+
+if __name__ == "__main__":
+    main()
