@@ -1,6 +1,6 @@
 """Write a trained tracker with other settings, such as the size of the frames it will see.
 
-    python -m data_prep.export_tracker runs/mini_cpu/best --out my_tracker \\
+    python -m data_prep.export_tracker runs/mini_refine/best --out my_tracker \\
         --template template_256.safetensors --changes backbone.input_size=[256,256] \\
         fine_size=[384,384] inference.iterations=2
 
