@@ -59,8 +59,8 @@ def main() -> int:
     source = TrackedBatches(instantiate(config.data), flow)
     loop = TrainingLoop(task, source, training, run, accelerator)
     if loop.is_main:
-        parameters = sum(p.numel() for p in tracker.parameters())
-        print(f"head of {parameters / 1e6:.2f} M parameters; run in {run.path}")
+        trained = sum(p.numel() for p in tracker.parameters() if p.requires_grad)
+        print(f"training {trained / 1e6:.2f} M parameters; run in {run.path}")
     best = loop.train()
     if loop.is_main:
         print(f"best validation AJ {100 * best:.1f}; tracker written: {run.best}")

@@ -3,14 +3,15 @@
     python benchmarks/error_sources.py
     python benchmarks/error_sources.py --motion fast --tracker runs/mini_refine/best
 
-Visible points of rendered scenes, apart for those that flow holds and those that it loses. "Either"
-counts a point as found where flow or the coarse match found it: what refinement could reach by
-choosing well. Below, what scores would be for other limits of the confidence to be shown.
+Visible points of rendered scenes, apart for those that flow holds and those that it loses.
+"Either" takes the better of flow and coarse match: what refinement could reach by choosing well.
+Below are the scores if points were shown from other certainties on.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import defaultdict
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from tracker.data.procedural import SceneConfig
 from tracker.data.procedural_benchmark import ProceduralBenchmark
 from tracker.data.scene_motion import MotionConfig
 from tracker.devices import set_threads
+from tracker.errors import UserError, exit_on_user_error
 from tracker.evaluation import EvaluationSettings, score_sample, track_sample, truth_of
 from tracker.flow import chain_flow, gray_frames
 from tracker.metrics import RASTER, mean_metrics
@@ -32,7 +34,8 @@ MOTIONS = {
     "fast": MotionConfig(min_speed=0.03, max_speed=0.2, camera_speed=0.08, static=0.05),
 }
 FIRST_SEED = 1_600_000_000
-"""Scenes that neither training nor other measurements see."""
+"""Scenes that training never sees; the size of the input and `inference.shown_from` were chosen
+on them."""
 
 THRESHOLDS = (1, 2, 4, 8, 16)
 LIMITS = (0.05, 0.1, 0.15, 0.25, 0.4)
@@ -51,7 +54,15 @@ def flow_alone(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
 def errors(
     sample: Sample, tracker: PointTracker, coarse: PointTracker
 ) -> tuple[dict[tuple[str, str], np.ndarray], list[dict[str, float]]]:
-    """Errors in raster pixels by group of points and way of finding them; scores by limit."""
+    """Take a sample's errors apart.
+
+    Args:
+        coarse: the same tracker without refinement.
+
+    Returns:
+        Errors `(M,)` in raster pixels of all M visible points and frames, by whether flow holds or
+        has lost them and by what found them; and scores for each of `LIMITS`.
+    """
     settings = EvaluationSettings()
     tracks = track_sample(tracker, sample, settings)[0]
     truth = truth_of(sample, "first")
@@ -63,17 +74,18 @@ def errors(
     }
     distance = {k: np.linalg.norm(xy - truth.xy, axis=-1) for k, xy in found.items()}
     distance["either"] = np.minimum(distance["flow"], distance["coarse match"])
-    after = np.arange(len(sample.video)) > truth.queries[:, :1]
-    judged = after & ~truth.occluded
-    groups = {"held": judged & held, "lost": judged & ~held}
-    by_limit = [
-        score_sample(replace(tracks, visible=tracks.confidence > limit), sample, "first")
-        for limit in LIMITS
-    ]
-    return {(g, k): d[m] for g, m in groups.items() for k, d in distance.items()}, by_limit
+    judged = (np.arange(len(sample.video)) > truth.queries[:, :1]) & ~truth.occluded
+    by_group = {("held", k): d[judged & held] for k, d in distance.items()}
+    for found_by in ("coarse match", "refined"):  # where flow is lost, its position means nothing
+        by_group["lost", found_by] = distance[found_by][judged & ~held]
+    inside = ((tracks.xy >= 0) & (tracks.xy <= tracks.size)).all(-1)
+    shown = [(tracks.confidence > limit) & inside for limit in LIMITS]
+    by_limit = [score_sample(replace(tracks, visible=v), sample, "first") for v in shown]
+    return by_group, by_limit
 
 
-def main() -> None:
+@exit_on_user_error
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -82,6 +94,8 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
+    if args.scenes < 1:
+        raise UserError(f"--scenes {args.scenes} must be 1 or more")
     set_threads(args.threads)
     tracker = PointTracker.from_pretrained(args.tracker)
     coarse = PointTracker.from_pretrained(args.tracker, {"inference": {"iterations": 0}})
@@ -94,17 +108,18 @@ def main() -> None:
             collected[key].append(values)
         scores.append(by_limit)
     pooled = {key: np.concatenate(values) for key, values in collected.items()}
-    visible = sum(len(values) for (_, found), values in pooled.items() if found == "flow")
+    visible = sum(len(values) for (_, found_by), values in pooled.items() if found_by == "refined")
     print("| flow | share | found by | " + " | ".join(f"<{t}" for t in THRESHOLDS) + " |")
-    for (group, found), values in pooled.items():
+    for (group, found_by), values in pooled.items():
         within = " | ".join(f"{100 * np.mean(values < t):.1f}" for t in THRESHOLDS)
-        print(f"| {group} | {100 * len(values) / visible:.1f} | {found} | {within} |")
+        print(f"| {group} | {100 * len(values) / visible:.1f} | {found_by} | {within} |")
     print("| shown from | AJ | delta_avg | OA |")
     for limit, by_scene in zip(LIMITS, zip(*scores, strict=True), strict=True):
         mean = mean_metrics(by_scene)
         names = ("average_jaccard", "average_pts_within_thresh", "occlusion_accuracy")
         print(f"| {limit} | " + " | ".join(f"{100 * mean[name]:.1f}" for name in names) + " |")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

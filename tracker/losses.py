@@ -70,7 +70,8 @@ def tracking_loss(
         size: `(W, H)` of the fine image.
 
     Returns:
-        `loss` and its parts `position`, `visibility`, `certainty`, `coarse`, all scalars.
+        `loss` and its parts `position`, `visibility`, `certainty`, `coarse`, all scalars; without
+        `coarse` where it has no weight.
     """
     # Thresholds are told for a frame of 256 pixels, whatever size the fine image has.
     raster = 256 / xy.new_tensor(size)
@@ -93,7 +94,8 @@ def tracking_loss(
         parts["position"] += share * _mean(huber, seen)
         parts["visibility"] += share * _mean(says_visible, judged_frames)
         parts["certainty"] += share * _mean(says_unsure, seen)
-    parts["coarse"] = coarse_loss(output.coarse_logits, xy, seen, size)
+    if config.coarse:
+        parts["coarse"] = coarse_loss(output.coarse_logits, xy, seen, size)
     total = sum(getattr(config, name) * value for name, value in parts.items())
     return {"loss": total, **parts}
 

@@ -331,7 +331,7 @@ def load_head(tracker: PointTracker, state: dict[str, Tensor], weights: str, con
         raise UserError(
             f"weights {weights} do not fit config {config}: {key} is "
             f"{given.get(key, 'missing')} there but {wanted.get(key, 'absent')} here, and "
-            f"{len(different) - 1} more differ; use the config they were trained with"
+            f"{len(different) - 1} more differ; use the config and version they were trained with"
         )
     tracker.head.load_state_dict({k: v.float() for k, v in state.items()})
 

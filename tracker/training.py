@@ -44,7 +44,6 @@ class HeadWithLoss(nn.Module):
         features = self.head.describe(residuals, slot, fine)
         frames = torch.arange(xy.shape[2], device=xy.device)
         time_to_query = frames - clips.query_frame[..., None]
-        elsewhere = time_to_query != 0
         flow = clips.flow and FlowProposals(clips.flow.xy * scale, clips.flow.sure)
         losses = self._track(features, clips, xy, flow, time_to_query, size)
         if self._loss.matching:
@@ -52,7 +51,7 @@ class HeadWithLoss(nn.Module):
                 features.levels,
                 clips.query_frame,
                 xy,
-                clips.visible & elsewhere,
+                clips.visible & (time_to_query != 0),
                 size,
                 self._loss.temperature,
             )
@@ -130,7 +129,7 @@ def draw_validation(sample: Sample, tracks: Tracks) -> np.ndarray:
 
 
 def train_only(head: TrackingHead, part: str) -> None:
-    """Freeze all of the head but one part; nothing is then computed for the gradients of the rest.
+    """Freeze all of the head but one part. The last, `refine`, then costs no gradients of features.
 
     Raises:
         UserError: the head has no such part.

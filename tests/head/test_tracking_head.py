@@ -9,6 +9,7 @@ import torch
 from tiny_models import TINY_HEAD
 
 from tracker.errors import UserError
+from tracker.flow import FlowProposals
 from tracker.head import HeadConfig, TrackingHead
 
 T, N = 6, 5
@@ -97,6 +98,28 @@ def test_known_frames_replace_the_coarse_match() -> None:
     own = torch.arange(T) == data["frame"][..., None]
     assert (output.xy[-1][mask & ~own] == 7).all()
     assert (output.xy[-1][~mask & ~own] != 7).any()
+
+
+def test_refinement_looks_at_the_coarse_match_once_even_where_flow_leads_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    head, data = make_head(use_flow=True), inputs()
+    looked: list[torch.Tensor] = []
+    look = head.refine.look
+
+    def watch(levels: list, queries: list, xy: torch.Tensor) -> torch.Tensor:
+        looked.append(xy)
+        return look(levels, queries, xy)
+
+    monkeypatch.setattr(head.refine, "look", watch)
+    match = run(head, data, iterations=0).xy[0]
+    assert looked == []
+    elsewhere = (match + 32) % 64
+    run(head, data, flow=FlowProposals(elsewhere, torch.ones(1, N, T)), iterations=2)
+    own = torch.arange(T) == data["frame"][..., None]
+    assert len(looked) == 3
+    assert torch.equal(looked[0][~own], match[~own])
+    assert torch.equal(looked[1][~own], elsewhere[~own])
 
 
 def test_fewer_iterations_can_be_asked_for() -> None:

@@ -139,7 +139,7 @@ def query_positions(xy: Tensor, query_frame: Tensor) -> Tensor:
 def flow_from_queries(
     video: Tensor, xy: Tensor, query_frame: Tensor, finest_scale: int
 ) -> FlowProposals:
-    """Follow each query by optical flow; shapes as in `TrackedClips`.
+    """Follow each query by optical flow; shapes as in `TrackedClips`, scale as in `FlowConfig`.
 
     Without jumps it costs less; when tracking it is better than what the head has come to expect.
     """

@@ -1,9 +1,9 @@
 """One step of refinement: look round the current positions, think along time, move.
 
 Beside small moves of its own, a step may go over to a *candidate*: the coarse match, which finds a
-point again wherever it is, or optical flow, which is precise as long as it holds. As refinement
-starts where flow leads, it is shown the surroundings of the coarse match as well: which of the two
-is right shows in the pictures, not in how sure each is of itself.
+point again wherever it is, or optical flow, which is precise as long as it holds. Where flow holds,
+refinement starts from it, so it is shown the surroundings of the coarse match as well: which of the
+two is right shows in the pictures, not in how sure each is of itself.
 """
 
 from __future__ import annotations
@@ -115,7 +115,11 @@ class RefinementStep(nn.Module):
         nn.init.zeros_(self.update.bias)
 
     def look(self, levels: list[Level], queries: list[Tensor], xy: Tensor) -> Tensor:
-        """Compare queries with what lies round positions `(B, N, T, 2)`, on all levels.
+        """Compare queries with what lies round positions, on all levels.
+
+        Args:
+            levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
+            xy: `(B, N, T, 2)` fine pixels.
 
         Returns:
             `(B, N, T, levels * correlation_channels)`.
@@ -143,7 +147,8 @@ class RefinementStep(nn.Module):
             levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
             xy: `(B, N, T, 2)` current positions in fine pixels.
             judged: `(B, N, T, 2)` current logits of visibility and of being uncertain.
-            at_coarse: what `look` sees at the coarse match.
+            at_coarse: `(B, N, T, levels * correlation_channels)`, what `look` sees at the coarse
+                match.
             candidates: places that may be gone over to.
             time_to_query: `(B, N, T)` frames since the query's frame.
             size: `(W, H)` of the fine image.

@@ -182,7 +182,7 @@ class TrackingHead(nn.Module):
             time_to_query: `(B, N, T)` frames since each query's own; there the point stays put.
             flow: where it is at hand, refinement starts from it instead of the coarse match.
             known: where earlier results exist: mask `(B, N, T)`, positions and logits
-                `(B, N, T, 2)`; they take the place of the coarse match.
+                `(B, N, T, 2)`; refinement starts from them.
             iterations: refinement steps; the config's by default.
         """
         middle = queries.patches[0].shape[2] // 2
@@ -207,8 +207,9 @@ class TrackingHead(nn.Module):
         all_xy, all_judged = [torch.where(here, start, xy)], [judged]
         xy = torch.where(here, start, begin)
         proposed = Candidates(*(torch.stack(x, dim=3) for x in zip(*candidates, strict=True)))
-        steps = self.config.iterations if iterations is None else iterations
-        steps = steps if self.config.iterations else 0
+        steps = self.config.iterations
+        if steps and iterations is not None:
+            steps = iterations
         if steps:
             at_coarse = self.refine.look(features.levels, queries.patches, coarse)
         for _ in range(steps):

@@ -1,0 +1,34 @@
+"""What measures the tracker must measure what it says."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import tiny_tracker
+
+from tracker.data.procedural import SceneConfig
+from tracker.data.procedural_benchmark import ProceduralBenchmark
+from tracker.evaluation import EvaluationSettings, score_sample, track_sample
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+def test_error_sources_agree_with_the_evaluation() -> None:
+    script = runpy.run_path(str(BENCHMARKS / "error_sources.py"))
+    scene = SceneConfig(frames=8, height=64, width=96, points=24)
+    ((_, load),) = ProceduralBenchmark("tiny", 1, scene)
+    sample, limits = load(), script["LIMITS"]
+    tracker = tiny_tracker(shown_from=limits[2])
+    by_group, by_limit = script["errors"](sample, tracker, tiny_tracker(iterations=0))
+    tracks, _ = track_sample(tracker, sample, EvaluationSettings())
+    expected = score_sample(tracks, sample, "first")
+    assert by_limit[2]["average_jaccard"] == expected["average_jaccard"]
+    assert by_limit[2]["occlusion_accuracy"] == expected["occlusion_accuracy"]
+    refined = np.concatenate([by_group["held", "refined"], by_group["lost", "refined"]])
+    within = np.mean(refined < 16)
+    assert within == pytest.approx(expected["pts_within_16"], abs=1e-6)
+    assert len(by_group["held", "flow"]) > 0
+    assert np.median(by_group["held", "flow"]) < 1
