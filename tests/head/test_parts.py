@@ -160,9 +160,9 @@ def test_a_step_heeds_what_lies_at_the_coarse_match_wherever_it_stands() -> None
     assert seen.shape == (1, 2, 3, 8)
     other = step.look([level], [-query], coarse)
 
-    def judge(at_coarse: torch.Tensor) -> torch.Tensor:
+    def judge(at_match: torch.Tensor) -> torch.Tensor:
         zeros = torch.zeros_like(here)
-        state = (here, zeros, at_coarse, candidates, zeros[..., 0], (64, 64))
+        state = (here, zeros, at_match, candidates, zeros[..., 0], (64, 64))
         return step([level], [query], *state)[1]
 
     assert not torch.allclose(judge(seen), judge(other))

@@ -136,7 +136,7 @@ class RefinementStep(nn.Module):
         queries: list[Tensor],
         xy: Tensor,
         judged: Tensor,
-        at_coarse: Tensor,
+        at_match: Tensor,
         candidates: Candidates,
         time_to_query: Tensor,
         size: tuple[int, int],
@@ -147,7 +147,7 @@ class RefinementStep(nn.Module):
             levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
             xy: `(B, N, T, 2)` current positions in fine pixels.
             judged: `(B, N, T, 2)` current logits of visibility and of being uncertain.
-            at_coarse: `(B, N, T, levels * correlation_channels)`, what `look` sees at the coarse
+            at_match: `(B, N, T, levels * correlation_channels)`, what `look` sees at the coarse
                 match.
             candidates: places that may be gone over to.
             time_to_query: `(B, N, T)` frames since the query's frame.
@@ -159,7 +159,7 @@ class RefinementStep(nn.Module):
         here = self.look(levels, queries, xy)
         state = [describe_state(xy, judged, time_to_query, size), candidates.describe(xy)]
         state = torch.cat(state, dim=-1).to(here.dtype)
-        tokens = self.embed(torch.cat([here, at_coarse, state], dim=-1))
+        tokens = self.embed(torch.cat([here, at_match, state], dim=-1))
         flat = tokens.flatten(0, 1)
         for block in self.blocks:
             flat = block(flat)

@@ -185,40 +185,32 @@ class TrackingHead(nn.Module):
                 `(B, N, T, 2)`; refinement starts from them.
             iterations: refinement steps; the config's by default.
         """
-        middle = queries.patches[0].shape[2] // 2
-        vectors = [patch[:, :, middle] for patch in queries.patches[: self.branches]]
-        maps = features.levels[: self.branches]
-        xy, judged, logits = self.coarse(vectors, maps, features.size)
-        xy, judged = xy.float(), judged.float()
-        coarse = xy.detach()
-        candidates = [(coarse, confidence_of(judged.detach()))]
-        here = (time_to_query == 0)[..., None]
-        start = queries.xy[:, :, None].float()
-        begin = xy
-        if self.config.use_flow:
-            flow = flow or FlowProposals(coarse, torch.zeros_like(xy[..., 0]))
-            candidates.append((flow.xy, flow.sure))
-            begin = torch.where(flow.sure[..., None] > 0, flow.xy, xy)
+        match, judged, logits = self._match(features, queries)
+        proposed = self._propose(match.detach(), judged.detach(), flow)
+        xy = begin = match
+        if self.config.use_flow and flow is not None:
+            begin = torch.where(flow.sure[..., None] > 0, flow.xy, match)
         if known is not None:
             mask, known_xy, known_judged = known
             xy = torch.where(mask[..., None], known_xy, xy)
             begin = torch.where(mask[..., None], known_xy, begin)
             judged = torch.where(mask[..., None], known_judged, judged)
+        here = (time_to_query == 0)[..., None]
+        start = queries.xy[:, :, None].float()
         all_xy, all_judged = [torch.where(here, start, xy)], [judged]
         xy = torch.where(here, start, begin)
-        proposed = Candidates(*(torch.stack(x, dim=3) for x in zip(*candidates, strict=True)))
         steps = self.config.iterations
         if steps and iterations is not None:
             steps = iterations
         if steps:
-            at_coarse = self.refine.look(features.levels, queries.patches, coarse)
+            at_match = self.refine.look(features.levels, queries.patches, match.detach())
         for _ in range(steps):
             xy, judged = self.refine(
                 features.levels,
                 queries.patches,
                 xy.detach(),
                 judged.detach(),
-                at_coarse,
+                at_match,
                 proposed,
                 time_to_query,
                 features.size,
@@ -227,3 +219,21 @@ class TrackingHead(nn.Module):
             all_xy.append(xy)
             all_judged.append(judged)
         return HeadOutput(all_xy, all_judged, logits)
+
+    def _match(
+        self, features: FrameFeatures, queries: QueryDescriptors
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Match the queries themselves, the middle of their patches, in whole frames."""
+        middle = queries.patches[0].shape[2] // 2
+        vectors = [patch[:, :, middle] for patch in queries.patches[: self.branches]]
+        maps = features.levels[: self.branches]
+        xy, judged, logits = self.coarse(vectors, maps, features.size)
+        return xy.float(), judged.float(), logits
+
+    def _propose(self, match: Tensor, judged: Tensor, flow: FlowProposals | None) -> Candidates:
+        """Collect the places that refinement may go over to."""
+        xy, sure = [match], [confidence_of(judged)]
+        if self.config.use_flow:
+            xy.append(match if flow is None else flow.xy)
+            sure.append(torch.zeros_like(sure[0]) if flow is None else flow.sure)
+        return Candidates(torch.stack(xy, dim=3), torch.stack(sure, dim=3))
