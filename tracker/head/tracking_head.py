@@ -232,8 +232,8 @@ class TrackingHead(nn.Module):
 
     def _propose(self, match: Tensor, judged: Tensor, flow: FlowProposals | None) -> Candidates:
         """Collect the places that refinement may go over to."""
-        xy, sure = [match], [confidence_of(judged)]
+        found = [(match, confidence_of(judged))]
         if self.config.use_flow:
-            xy.append(match if flow is None else flow.xy)
-            sure.append(torch.zeros_like(sure[0]) if flow is None else flow.sure)
-        return Candidates(torch.stack(xy, dim=3), torch.stack(sure, dim=3))
+            flow = flow or FlowProposals(match, torch.zeros_like(match[..., 0]))
+            found.append((flow.xy, flow.sure))
+        return Candidates(*(torch.stack(x, dim=3) for x in zip(*found, strict=True)))
