@@ -1,7 +1,6 @@
 """Train the tracker's head on clips with true tracks.
 
     python train_tracker.py +experiment=mini_match
-    python train_tracker.py +experiment=mini_cpu
     python train_tracker.py +experiment=mini_refine
     python train_tracker.py backbone=vitl data.textures=my_photos training.max_minutes=600
     accelerate launch --num_processes 4 train_tracker.py backbone=vitl training.precision=bf16
@@ -40,13 +39,14 @@ def main() -> int:
     check_rendering(OmegaConf.to_container(config.data), training.workers)
     torch.manual_seed(training.seed)
     accelerator = Accelerator(mixed_precision=training.precision)
-    template = None if config.template == "none" else PositionalTemplate.load(config.template)
+    raw = config.template in (None, "none")
+    template = None if raw else PositionalTemplate.load(config.template)
     tracker = PointTracker(
         TrackerConfig(
             instantiate(config.backbone),
             instantiate(config.head),
             instantiate(config.inference),
-            tuple(config.fine_size),
+            config.fine_size,
         ),
         template,
     ).to(accelerator.device)

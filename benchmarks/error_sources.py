@@ -26,7 +26,7 @@ from tracker.devices import set_threads
 from tracker.errors import UserError, exit_on_user_error
 from tracker.evaluation import EvaluationSettings, score_sample, track_sample, truth_of
 from tracker.flow import chain_flow, gray_frames
-from tracker.metrics import RASTER, mean_metrics
+from tracker.metrics import RASTER, THRESHOLDS, mean_metrics
 from tracker.model import PointTracker
 
 MOTIONS = {
@@ -37,7 +37,6 @@ FIRST_SEED = 1_600_000_000
 """Scenes that training never sees; the size of the input and `inference.shown_from` were chosen
 on them."""
 
-THRESHOLDS = (1, 2, 4, 8, 16)
 LIMITS = (0.05, 0.1, 0.15, 0.25, 0.4)
 
 

@@ -31,6 +31,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(640, 360), metavar=("W", "H"))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
+    if args.frames <= 2 * WINDOW:
+        parser.error(f"--frames must be more than {2 * WINDOW}")
     set_threads(args.threads)
     width, height = args.size
     # A picture that flow can follow, and that is back where it was with every other push.

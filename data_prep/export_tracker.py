@@ -1,8 +1,8 @@
 """Write a trained tracker with other settings, such as the size of the frames it will see.
 
     python -m data_prep.export_tracker runs/mini_refine/best --out my_tracker \\
-        --template template_256.safetensors --changes backbone.input_size=[256,256] \\
-        fine_size=[384,384] inference.iterations=2
+        --template template_256.safetensors --changes 'backbone.input_size=[256,256]' \\
+        'fine_size=[384,384]' inference.iterations=2
 
 A head is trained on small frames because they are quick, and tracks better on larger ones. The
 template belongs to one input size, so a new size needs a new one (data_prep.fit_template).
@@ -14,6 +14,7 @@ import argparse
 import sys
 
 from tracker.errors import UserError, exit_on_user_error
+from tracker.files import prepare_output_dir
 
 
 @exit_on_user_error
@@ -38,7 +39,7 @@ def main() -> int:
     except (OmegaConfBaseException, ValueError) as error:
         raise UserError(f"--changes {' '.join(args.changes)}: {error}") from error
     tracker = PointTracker.from_pretrained(args.tracker, changes, args.template)
-    tracker.save_pretrained(args.out)
+    tracker.save_pretrained(prepare_output_dir(args.out))
     print(f"written: {args.out}")
     return 0
 

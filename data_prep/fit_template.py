@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker.errors import UserError, exit_on_user_error
-from tracker.files import atomic_path, prepare_output_dir
+from tracker.files import atomic_path, prepare_output_dir, save_tensors
 
 if TYPE_CHECKING:
     from tracker.template import TemplateFitter, TemplateReport
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
     parser.add_argument(
-        "--backbone", default="mini-random", help="mini-random, a hub id or a folder"
+        "--backbone", default="mini", help="mini, mini-random, a hub id or a folder"
     )
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 6, 8], metavar="I")
     parser.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
@@ -57,7 +57,6 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Fit the template that the options describe."""
     args = build_parser().parse_args(argv)
-    from safetensors.torch import save_file
     from tqdm import tqdm
 
     from tracker.backbone import BackboneConfig, FrozenBackbone
@@ -98,8 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             history.append((fitter.clips, fitter.finish().report))
         if fitter.clips % SAVE_EVERY == 0:
             kept = json.dumps([(clips, vars(report)) for clips, report in history])
-            with atomic_path(progress_file) as partial:
-                save_file(fitter.state_dict(), partial, {"work": work, "history": kept})
+            save_tensors(fitter.state_dict(), progress_file, {"work": work, "history": kept})
     template = fitter.finish()
     template.save(out)
     history.append((fitter.clips, template.report))

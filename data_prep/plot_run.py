@@ -1,6 +1,6 @@
 """Draw the curves of a training run.
 
-python -m data_prep.plot_run runs/mini_cpu --out curve.png
+python -m data_prep.plot_run runs/mini_refine --out curve.png
 """
 
 from __future__ import annotations

@@ -144,6 +144,17 @@ def test_weights_are_read_at_the_first_use(tmp_path: Path) -> None:
         backbone(torch.rand(1, 2, 3, 64, 64))
 
 
+def test_weights_rounded_for_a_gpu_are_read_again_for_the_cpu(tmp_path: Path) -> None:
+    folder = save_tiny_backbone(tmp_path / "tiny")
+    backbone = FrozenBackbone(
+        BackboneConfig(str(folder), layers=(1,), input_size=(64, 64), window=8)
+    )
+    video = torch.rand(1, 2, 3, 64, 64)
+    expected = backbone(video).features
+    backbone.model.to(torch.bfloat16)
+    assert torch.equal(backbone(video).features, expected)
+
+
 def test_large_checkpoint_of_the_published_shape(tmp_path: Path) -> None:
     config = VJEPA2Config(num_hidden_layers=2, pred_num_hidden_layers=1)
     assert (config.hidden_size, config.num_attention_heads) == (1024, 16)
@@ -155,7 +166,7 @@ def test_large_checkpoint_of_the_published_shape(tmp_path: Path) -> None:
     assert features.shape == (1, 2, 2, 1024, 4, 6)
 
 
-def test_mini_random_is_the_same_everywhere_and_leaves_the_generator_alone() -> None:
+def test_mini_random_is_the_same_each_time_and_leaves_the_generator_alone() -> None:
     config = BackboneConfig("mini-random", input_size=(64, 64), window=4)
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -205,6 +216,9 @@ class TestErrors:
             ({"input_size": (60, 64)}, "multiples of 16"),
             ({"window": 7}, "even number"),
             ({"frame_mode": "other"}, "tubelet, offset or duplicate"),
+            ({"input_size": (64,)}, "height and width"),
+            ({"input_size": 64}, "height and width"),
+            ({"dtype": "bf16"}, "float32, bfloat16 or float16"),
         ],
     )
     def test_settings_that_do_not_fit(self, changes: dict, message: str) -> None:

@@ -26,6 +26,22 @@ def test_a_folder_refuses_other_settings_and_second_runs(tmp_path: Path) -> None
         RunFolder(tmp_path, {"seed": 1}).load_checkpoint(torch.device("cpu"))
 
 
+def test_a_full_disk_keeps_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path, {"seed": 1})
+    run.begin()
+    run.save_checkpoint({"step": 1})
+
+    def full(*args: object) -> None:
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match=r"cannot write .*checkpoint\.pt.*disk space"):
+        run.save_checkpoint({"step": 2})
+    assert run.load_checkpoint(torch.device("cpu")) == {"step": 1}
+
+
 def test_rows_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_text("step,loss\n1,5\n2,4\n3,3\n4,")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
 
 from tracker.errors import UserError
-from tracker.files import atomic_path, prepare_output_dir
+from tracker.files import atomic_path, prepare_output_dir, save_tensors
 
 
 def test_output_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
@@ -56,3 +59,20 @@ def test_folder_that_is_a_file_is_a_user_error(tmp_path: Path) -> None:
         atomic_path(tmp_path / "file" / "x.csv") as partial,
     ):
         partial.write_text("never")
+
+
+def test_tensors_are_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.safetensors"
+    save_tensors({"x": torch.arange(3)}, path, {"made": "here"})
+    before = path.read_bytes()
+
+    def full(*args: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(UserError, match=r"cannot write .*a\.safetensors \(No space left"):
+        save_tensors({"x": torch.arange(4)}, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

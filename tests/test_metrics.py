@@ -22,8 +22,7 @@ from tracker.metrics import (
 )
 
 MODES = ("first", "strided")
-SHARED = Path(os.environ.get("TRACKER_SHARED", Path(__file__).parents[2] / "shared"))
-GOLDEN = SHARED / "data" / "tapvid_metrics_golden.npz"
+GOLDEN = Path(os.environ.get("TAPVID_GOLDEN", "tapvid_metrics_golden.npz"))
 
 
 def random_case(seed: int, count: int = 5, length: int = 11) -> tuple[np.ndarray, np.ndarray]:

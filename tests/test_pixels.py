@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.pixels import normalise, resize, shrink_frames
+from tracker.errors import UserError
+from tracker.pixels import image_size, normalise, resize, shrink_frames
 
 
 @settings(max_examples=20, deadline=None)
@@ -49,3 +50,10 @@ def test_normalised_pixels_of_imagenet_have_mean_0_and_deviation_1() -> None:
     std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     noise = torch.randn(1, 2, 3, 4, 4)
     torch.testing.assert_close(normalise(noise * std + mean), noise, atol=1e-5, rtol=1e-5)
+
+
+def test_image_size_takes_two_whole_numbers() -> None:
+    assert image_size("size", [64, 96]) == (64, 96)
+    for wrong in (256, [256], [256, 256, 3], [256.0, 256], [0, 64], None):
+        with pytest.raises(UserError, match=r"size=.*give height and width"):
+            image_size("size", wrong)

@@ -124,6 +124,14 @@ def test_resumed_run_equals_one_that_was_not_interrupted(tmp_path: Path) -> None
     )
 
 
+def test_a_checkpoint_of_another_head_is_one_line(tmp_path: Path) -> None:
+    make_loop(tmp_path, max_steps=2).train()
+    loop = make_loop(tmp_path, max_steps=4)
+    loop.task.model.register_parameter("added_since", torch.nn.Parameter(torch.zeros(1)))
+    with pytest.raises(UserError, match=r"checkpoint\.pt is of another version"):
+        loop.train()
+
+
 def stop_at(loop: TrainingLoop, step: int) -> None:
     original = loop._train_step
 
@@ -268,6 +276,9 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         ("warm_start=nowhere", "nowhere/model.safetensors does not exist"),
         ("resume=perhaps", "must be auto or never"),
         ("train_only=legs", "train_only=legs is no part of the head; it has projection, stem"),
+        ("fine_size=64", "fine_size=64: give height and width"),
+        ("data.size=64", "data.size=64: give height and width"),
+        ("head.content_channels=20", "head.content_channels=20 must be a multiple of 8"),
         ("flow.without=2", "flow.without=2 must be from 0 to 1"),
         ("data.device=abacus", "device abacus cannot be used"),
     ],

@@ -3,7 +3,7 @@
 from tracker import PointTracker, Queries, load_video
 
 video = load_video("clip.mp4")
-tracks = PointTracker.from_pretrained("my_tracker").track(video, Queries.grid(16, video.size))
+tracks = PointTracker.from_pretrained("mini").track(video, Queries.grid(16, video.size))
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from einops import rearrange
 from torch import Tensor
 
 from tracker.errors import UserError
-from tracker.pixels import normalise, resize
+from tracker.pixels import image_size, normalise, resize
 from tracker.rotary import grid_positions, rotary_tables, run_layer
 
 if TYPE_CHECKING:
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 FrameMode = Literal["tubelet", "offset", "duplicate"]
 ASSETS = Path(__file__).parent / "assets"
+MINI = "mini"
 RANDOM_MINI = "mini-random"
 """The shipped model's architecture with random weights of a fixed seed, for comparison."""
 
-SHIPPED_BACKBONES = ("mini", RANDOM_MINI)
+SHIPPED_BACKBONES = (MINI, RANDOM_MINI)
 
 MINI_ARCHITECTURE = {
     "hidden_size": 256,
@@ -65,7 +66,7 @@ class BackboneConfig:
         dtype: `auto` is float32 on CPU and bfloat16 on CUDA.
     """
 
-    source: str = RANDOM_MINI
+    source: str = MINI
     layers: tuple[int, ...] = (2, 4, 6, 8)
     input_size: tuple[int, int] = (256, 256)
     window: int = 16
@@ -74,11 +75,13 @@ class BackboneConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        object.__setattr__(self, "input_size", tuple(self.input_size))
+        object.__setattr__(self, "input_size", image_size("input_size", self.input_size))
         if self.frame_mode not in ("tubelet", "offset", "duplicate"):
             raise UserError(f"frame_mode {self.frame_mode!r}: use tubelet, offset or duplicate")
         if self.window < 2 or self.window % 2:
             raise UserError(f"window {self.window}: use an even number of frames, such as 16")
+        if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
+            raise UserError(f"dtype {self.dtype!r}: use auto, float32, bfloat16 or float16")
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class FrozenBackbone:
     def __init__(self, config: BackboneConfig, model: VJEPA2Model | None = None) -> None:
         self.config = config
         self._model = None if model is None else _freeze(model)
+        self._loads = model is None
         self._fingerprint: str | None = None
         self._rope: dict[tuple, tuple[Tensor, Tensor]] = {}
         self.architecture = load_config(config.source) if model is None else model.config
@@ -241,7 +245,9 @@ class FrozenBackbone:
         if weight.device != frames.device or weight.dtype != dtype:
             if weight.dtype != dtype:
                 self.fingerprint()  # of the weights as they were loaded, before they are rounded
-            self.model.to(device=frames.device, dtype=dtype)
+            if weight.dtype != torch.float32 and self._loads:
+                self._model = None  # they were rounded for another device
+            encoder = self.model.to(device=frames.device, dtype=dtype).encoder
         hidden = encoder.embeddings(frames.to(dtype))
         grid = (
             frames.shape[1] // self.architecture.tubelet_size,
@@ -292,7 +298,7 @@ def _freeze(model: VJEPA2Model) -> VJEPA2Model:
 
 def checkpoint_path(source: str) -> str:
     """Return the folder or hub id of a source; `mini` is the model inside this package."""
-    return str(ASSETS / "mini" / "backbone") if source == "mini" else source
+    return str(ASSETS / MINI / "backbone") if source == MINI else source
 
 
 def load_config(source: str) -> VJEPA2Config:

@@ -103,7 +103,10 @@ class RunFolder:
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint; a kill in between leaves the old one."""
         with atomic_path(self.checkpoint) as partial:
-            torch.save(state, partial)
+            try:
+                torch.save(state, partial)
+            except RuntimeError as error:  # what its zip writer makes of a full disk
+                raise OSError(str(error).splitlines()[0]) from error
 
     def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
         """Return the last checkpoint, None if there is none.

@@ -95,7 +95,9 @@ def _add_track(commands: argparse._SubParsersAction) -> None:
         "video", metavar="VIDEO", help="a video file, a folder of images or a .npy array"
     )
     points = track.add_argument_group("which points (default: --grid 10)")
-    points.add_argument("--grid", type=int, metavar="N", help="an NxN grid over the frame or mask")
+    points.add_argument(
+        "--grid", type=int, metavar="N", help="an NxN grid over the frame (10) or the mask (16)"
+    )
     points.add_argument("--points", nargs="+", metavar="t,x,y", help="points one by one")
     points.add_argument("--queries", metavar="FILE", help=".csv, .json or .npz of t,x,y")
     points.add_argument("--mask", metavar="PNG", help="keep to the white part of an image")
@@ -112,9 +114,9 @@ def _add_track(commands: argparse._SubParsersAction) -> None:
     )
     points.add_argument(
         "--backbone",
-        default="mini-random",
+        default="mini",
         metavar="NAME",
-        help="whose features --query-frames auto reads: mini-random, a hub id or a folder; "
+        help="whose features --query-frames auto reads: mini, a hub id or a folder; "
         "default: %(default)s",
     )
     frames = track.add_argument_group("which frames")
@@ -180,8 +182,9 @@ def choose_query_frames(args: argparse.Namespace, video: Video) -> list[int]:
         return [args.at]
     if args.query_frames == "auto":
         from tracker.analysis.frames import query_frames
+        from tracker.devices import check_device
 
-        chosen = query_frames(video, args.backbone)
+        chosen = query_frames(video, args.backbone, str(check_device(args.device)))
         if chosen.fallback:
             warnings.warn(f"query frames are spread evenly, for {chosen.fallback}", stacklevel=2)
         print(f"query frames: {', '.join(map(str, chosen.frames))}")

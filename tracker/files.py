@@ -8,8 +8,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL.Image import DecompressionBombError
 
 from tracker.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 UNREADABLE = (
     ValueError,
@@ -25,6 +31,9 @@ UNREADABLE = (
     zlib.error,
 )
 """What the readers of CSV, JSON and NPZ raise when a file is not what its name says."""
+
+UNREADABLE_IMAGE = (OSError, SyntaxError, ValueError, DecompressionBombError)
+"""What PIL raises when a file is no picture, a damaged one, or far too large."""
 
 
 def prepare_output_dir(path: str | Path) -> Path:
@@ -42,7 +51,7 @@ def prepare_output_dir(path: str | Path) -> Path:
     except OSError as error:
         raise UserError(
             f"cannot write to the output folder {folder} ({error.strerror}); choose another with "
-            "--out or output_dir="
+            "--out, output_dir= or run_dir="
         ) from error
     return folder
 
@@ -69,3 +78,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # not there where the folder itself is the trouble
             partial.unlink()
+
+
+def save_tensors(
+    tensors: dict[str, Tensor], path: str | Path, metadata: dict[str, str] | None = None
+) -> None:
+    """Write a `.safetensors` file, all of it or nothing.
+
+    Raises:
+        UserError: the operating system refused.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as partial:
+        try:
+            save_file(tensors, partial, metadata)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error

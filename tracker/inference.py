@@ -165,8 +165,13 @@ class Follower:
         if self.active.any():
             flow = self._propose(joined, start, length, before)
             rows, done = self.active.nonzero()[:, 0], 0
-            for part in rows.split(self._chunk):
-                self._follow(joined, part, time_to_query, flow, mask, everything)
+            while done < len(rows):
+                part = rows[done : done + self._chunk]
+                output = self._try_to_follow(joined, part, time_to_query, flow, mask, everything)
+                if output is None:
+                    self._follow_fewer(len(part))
+                    continue
+                everything.put(part, slice(None), output)
                 done += len(part)
                 on_share(done / len(rows))
         self._remember(joined, everything)
@@ -216,7 +221,7 @@ class Follower:
         sure[:, part] = torch.from_numpy(certain).to(sure)
         return FlowProposals(xy[None], sure[None])
 
-    def _follow(
+    def _try_to_follow(
         self,
         features: FrameFeatures,
         rows: Tensor,
@@ -224,8 +229,8 @@ class Follower:
         flow: FlowProposals | None,
         mask: Tensor,
         everything: FollowedFrames,
-    ) -> None:
-        """Follow the points `rows` and write into `everything`; in pieces if memory is short."""
+    ) -> FollowedFrames | None:
+        """Follow the points `rows`; return None where the GPU has too little memory."""
         try:
             output = self.head.follow(
                 features,
@@ -235,21 +240,22 @@ class Follower:
                 (mask[rows][None], everything.xy[rows][None], everything.judged[rows][None]),
                 self.config.iterations,
             )
-        except torch.cuda.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            self._chunk = len(rows) // 2
-            if self._chunk < SMALLEST_CHUNK:
-                raise UserError(
-                    f"the GPU ran out of memory with {len(rows)} points at a time; lower "
-                    "inference.block or fine_size, or run on the CPU"
-                ) from error
-            for part in rows.split(self._chunk):
-                self._follow(features, part, time_to_query, flow, mask, everything)
-            return
+        except torch.cuda.OutOfMemoryError:
+            return None
         # Training does not judge the query's own frame, where the point is known to be seen.
         here = (time_to_query[rows] == 0)[..., None]
         judged = torch.where(here, output.judged[-1].new_tensor(SEEN), output.judged[-1][0])
-        everything.put(rows, slice(None), FollowedFrames(output.xy[-1][0], judged))
+        return FollowedFrames(output.xy[-1][0], judged)
+
+    def _follow_fewer(self, points: int) -> None:
+        """Halve the points at a time, now that nothing holds on to what the attempt allocated."""
+        torch.cuda.empty_cache()
+        self._chunk = points // 2
+        if self._chunk < SMALLEST_CHUNK:
+            raise UserError(
+                f"the GPU ran out of memory with {points} points at a time; lower "
+                "inference.block or fine_size, or run on the CPU"
+            )
 
     def _take_queries(self, features: FrameFeatures, start: int) -> None:
         """Read the descriptors of queries that lie in this block."""

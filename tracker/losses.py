@@ -11,7 +11,7 @@ from torch import Tensor
 from tracker.data.training import query_positions
 from tracker.errors import UserError
 from tracker.head import HeadOutput
-from tracker.head.correlation import Level, sample_query_patches
+from tracker.head.correlation import Level, correlate_frames, sample_query_patches
 
 
 @dataclass(frozen=True)
@@ -115,15 +115,15 @@ def coarse_loss(logits: Tensor, xy: Tensor, seen: Tensor, size: tuple[int, int])
     corner = torch.minimum(place.floor(), (limit - 1).clamp(min=0))
     fraction = place - corner
     log_likelihood = logits.flatten(3).float().log_softmax(-1)
-    loss = torch.zeros_like(place[..., 0])
-    for right in (0, 1):
-        for below in (0, 1):
-            weight_x = fraction[..., 0] if right else 1 - fraction[..., 0]
-            weight_y = fraction[..., 1] if below else 1 - fraction[..., 1]
-            row = (corner[..., 1] + below).clamp(max=height - 1)
-            cell = row * width + (corner[..., 0] + right).clamp(max=width - 1)
-            chosen = log_likelihood.gather(-1, cell.long()[..., None])[..., 0]
-            loss = loss - weight_x * weight_y * chosen
+    # All four cells in one look-up: backward fills a whole gradient of the map for each.
+    step = torch.tensor([0, 1], device=xy.device)
+    column = (corner[..., 0, None, None] + step).clamp(max=width - 1)
+    row = (corner[..., 1, None, None] + step[:, None]).clamp(max=height - 1)
+    far = fraction[..., None, None]
+    weight_x = torch.cat([1 - far[..., 0, :, :], far[..., 0, :, :]], dim=-1)
+    weight_y = torch.cat([1 - far[..., 1, :, :], far[..., 1, :, :]], dim=-2)
+    cells = (row * width + column).long().flatten(-2)
+    loss = -((weight_y * weight_x).flatten(-2) * log_likelihood.gather(-1, cells)).sum(-1)
     return _mean(loss, seen)
 
 
@@ -152,8 +152,8 @@ def matching_loss(
     losses = []
     for level in levels:
         query = sample_query_patches(level, start, query_frame, 0)[:, :, 0]
-        cosine = torch.einsum("bnc,bthwc->bnthw", F.normalize(query, dim=-1), level.table)
-        losses.append(coarse_loss(temperature * cosine, xy, seen, size))
+        logits = correlate_frames(temperature * F.normalize(query, dim=-1), level)
+        losses.append(coarse_loss(logits, xy, seen, size))
     return torch.stack(losses).mean()
 
 

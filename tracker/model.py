@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from tracker.backbone import ASSETS, SHIPPED_BACKBONES, FrozenBackbone
 from tracker.devices import check_device
 from tracker.errors import UserError
-from tracker.files import prepare_output_dir
+from tracker.files import atomic_path, prepare_output_dir, save_tensors
 from tracker.flow import gray_frames
 from tracker.head import TrackingHead
 from tracker.head.tracking_head import FrameFeatures
@@ -206,21 +206,20 @@ class PointTracker(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write config, head, template, and the backbone unless it is the hub's or our own."""
-        from safetensors.torch import save_file
-
         folder = prepare_output_dir(save_directory)
         content = self.config.to_dict()
         source = content["backbone"]["source"]
         if self.backbone is not None and source not in SHIPPED_BACKBONES and Path(source).is_dir():
             content["backbone"]["source"] = BACKBONE
             copy_backbone(Path(source), folder / BACKBONE)
-        (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n")
+        with atomic_path(folder / CONFIG) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n")
         if self.template is not None:
             self.template.save(folder / TEMPLATE)
         else:
             (folder / TEMPLATE).unlink(missing_ok=True)
         state = {k: v.detach().half().contiguous().cpu() for k, v in self.head.state_dict().items()}
-        save_file(state, folder / WEIGHTS)
+        save_tensors(state, folder / WEIGHTS)
 
     @classmethod
     def from_pretrained(

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tracker.errors import UserError
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def image_size(name: str, value: object) -> tuple[int, int]:
+    """Return a setting `(height, width)` as a tuple.
+
+    Raises:
+        UserError: it is not two whole numbers above 0.
+    """
+    sides = tuple(value) if isinstance(value, Sequence) else (value,)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise UserError(f"{name}={value}: give height and width in pixels, such as [256,256]")
+    return sides
 
 
 def resize(video: Tensor, size: tuple[int, int]) -> Tensor:

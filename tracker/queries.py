@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tracker.errors import UserError
-from tracker.files import UNREADABLE
+from tracker.files import UNREADABLE, UNREADABLE_IMAGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +219,7 @@ def _read_mask(path: str | Path) -> np.ndarray:
         with Image.open(path) as image:
             # Half of full brightness: lossy formats and soft brushes leave the black not quite 0.
             return np.asarray(image.convert("L")) > 127
-    except (OSError, SyntaxError, ValueError) as error:
+    except UNREADABLE_IMAGE as error:
         raise UserError(f"mask {path} cannot be read as an image; give a PNG") from error
 
 

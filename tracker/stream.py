@@ -38,8 +38,9 @@ class TrackStream:
         """Return the tracks of the next frames `(T, H, W, 3) uint8`.
 
         A point whose query frame has not come yet is invisible and stays at its query; once it
-        comes, frames before it in the same push are followed, too. The tracks' queries count
-        frames from the first of this push.
+        comes, frames before it in the same push are followed, too. Frames of one push see each
+        other; what was returned never changes. The tracks' queries count frames from the first of
+        this push.
 
         Raises:
             UserError: frames of another size or type.

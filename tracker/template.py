@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tracker.backbone import FeatureVolume, FrozenBackbone
 from tracker.errors import UserError
-from tracker.files import atomic_path
+from tracker.files import save_tensors
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,13 @@ class PositionalTemplate:
 
     def save(self, path: str | Path) -> None:
         """Write a `.safetensors` file that carries its identity."""
-        from safetensors.torch import save_file
-
         metadata = {
             "identity": json.dumps(self.identity, sort_keys=True),
             "fingerprint": self.fingerprint,
             "report": json.dumps(vars(self.report)),
         }
         tensors = {"mean": self.mean.half().contiguous(), "std": self.std.float().contiguous()}
-        with atomic_path(path) as partial:
-            save_file(tensors, partial, metadata)
+        save_tensors(tensors, path, metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> PositionalTemplate:

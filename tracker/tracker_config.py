@@ -10,6 +10,7 @@ from tracker.backbone import BackboneConfig
 from tracker.errors import UserError
 from tracker.head import HeadConfig
 from tracker.inference import InferenceConfig
+from tracker.pixels import image_size
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TrackerConfig:
     fine_size: tuple[int, int] = (256, 256)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fine_size", tuple(self.fine_size))
+        object.__setattr__(self, "fine_size", image_size("fine_size", self.fine_size))
         if any(side % 16 or side < 32 for side in self.fine_size):
             raise UserError(f"fine_size {list(self.fine_size)}: use multiples of 16 from 32 up")
 
@@ -47,7 +48,7 @@ class TrackerConfig:
                 BackboneConfig(**content["backbone"]),
                 HeadConfig(**content["head"]),
                 InferenceConfig(**content["inference"]),
-                tuple(content["fine_size"]),
+                content["fine_size"],
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"the tracker's config does not fit this version ({error})") from error

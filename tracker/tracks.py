@@ -24,7 +24,8 @@ class Tracks:
         queries: `(N, 3) float32`, the `(t, x, y)` that each track started from.
         size: `(W, H)` that the pixels refer to.
         fps: frames per second of the video.
-        confidence: `(N, T) float32` in 0..1; 1 where visible, else 0, if not given.
+        confidence: `(N, T) float32` in 0..1, of being visible and well placed; if not given, 1
+            where visible, else 0.
     """
 
     xy: np.ndarray

@@ -156,7 +156,7 @@ class _Steps(Dataset[Any]):
             batch_size=None,
             sampler=range(first_step, len(self)),
             num_workers=workers,
-            prefetch_factor=4 if workers else None,
+            prefetch_factor=2 if workers else None,
             worker_init_fn=_run_opencv_in_line,
         )
         for batch in loader:
@@ -226,7 +226,13 @@ class TrainingLoop:
         with TrainingLog(self.run, self.config.max_steps, self.step, self.is_main) as log:
             started = time.perf_counter() - self.seconds
             while self.progress() < 1:
-                losses, rate = self._train_step(next(stream))
+                try:
+                    losses, rate = self._train_step(next(stream))
+                except torch.cuda.OutOfMemoryError as error:
+                    raise UserError(
+                        "the GPU ran out of memory; lower training.batch_size, or make clips "
+                        "smaller or shorter (data.size, data.frames), and resume"
+                    ) from error
                 self.step += 1
                 self.seconds = self._agreed(time.perf_counter() - started)
                 log.losses(self.step, losses, rate, self._clips_per_second())
@@ -309,9 +315,15 @@ class TrainingLoop:
         state = self.run.load_checkpoint(self.accelerator.device)
         if state is None:
             return
-        self.task.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.task.model.load_state_dict(state["model"])
+            self.ema.load_state_dict(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"{self.run.checkpoint} is of another version of this software; use another "
+                "run_dir, or delete it to start over"
+            ) from error
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         torch.set_rng_state(state["rng"].cpu())
         if self.accelerator.scaler:  # fp16 alone scales its loss

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracker.errors import UserError
+from tracker.files import UNREADABLE_IMAGE
 from tracker.video import FrameSource, Video, VideoInfo
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class ImageFolderSource:
         try:
             with Image.open(path) as image:
                 return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
+        except UNREADABLE_IMAGE as error:
             raise UserError(f"image {path} cannot be read; replace or remove it") from error
 
 

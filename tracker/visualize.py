@@ -51,8 +51,10 @@ def draw_tracks(frame: np.ndarray, tracks: Tracks, t: int, trail: int = TRAIL_FR
     factor = np.float32([width, height]) / np.float32(tracks.size)
     radius = max(2, round(min(width, height) / 130))
     colours = point_colours(tracks).tolist()
-    picture = _draw_trails(frame, tracks.xy * factor, colours, tracks.visible, t, trail, radius)
-    for point, (x, y) in enumerate(tracks.xy[:, t] * factor):
+    recent = slice(max(0, t - trail), t + 1)
+    xy = tracks.xy[:, recent] * factor
+    picture = _draw_trails(frame, xy, colours, tracks.visible[:, recent], radius)
+    for point, (x, y) in enumerate(xy[:, -1]):
         if not (np.isfinite((x, y)).all() and -width < x < 2 * width and -height < y < 2 * height):
             continue
         centre = _fixed_point((x, y))
@@ -78,19 +80,16 @@ def _draw_trails(
     xy: np.ndarray,
     colours: list[list[int]],
     visible: np.ndarray,
-    t: int,
-    trail: int,
     radius: int,
 ) -> np.ndarray:
-    """Blend in lines through visible places only, fading into the past."""
+    """Blend in lines through visible places only, `xy (N, frames, 2)`, the last frame's last."""
     picture = frame.copy()
-    if trail < 1 or t == 0:
+    if xy.shape[1] < 2:
         return picture
     lines = frame.copy()
     thickness = max(1, radius // 2)
-    steps = range(max(1, t - trail + 1), t + 1)
     for point in range(len(xy)):
-        for step in steps:
+        for step in range(1, xy.shape[1]):
             if visible[point, step] and visible[point, step - 1]:
                 ends = (_fixed_point(xy[point, step - 1]), _fixed_point(xy[point, step]))
                 cv2.line(lines, *ends, colours[point], thickness, cv2.LINE_AA, _SHIFT)

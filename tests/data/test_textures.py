@@ -39,12 +39,16 @@ def test_sample_has_the_size_asked_for_and_follows_its_generator(bank, size):
     assert not torch.equal(first, other)
 
 
-def test_folder_is_read_in_order_with_unreadable_files_counted(tmp_path):
+def test_folder_is_read_in_order_with_unreadable_files_counted(tmp_path, monkeypatch):
     (tmp_path / "inner").mkdir()
     save_picture(tmp_path / "a.png", 40, 30)
     save_picture(tmp_path / "b.JPG", 500, 400)
     save_picture(tmp_path / "inner" / "c.png", 30, 300)
     (tmp_path / "broken.jpg").write_bytes(b"not a picture")
+    damaged = (tmp_path / "a.png").read_bytes().replace(b"IDAT", b"I\0AT")
+    (tmp_path / "damaged.png").write_bytes(damaged)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200_000)
+    save_picture(tmp_path / "huge.png", 1000, 500)
     (tmp_path / "notes.txt").write_text("not a picture either")
     bank = TextureBank.from_folder(tmp_path, size=100)
     assert [tuple(image.shape) for image in bank.images] == [
@@ -52,7 +56,7 @@ def test_folder_is_read_in_order_with_unreadable_files_counted(tmp_path):
         (3, 100, 125),
         (3, 40, 30),
     ]
-    assert bank.skipped == 1
+    assert bank.skipped == 3
     assert len(bank) == 3
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tracker.head.correlation import (
     Level,
+    correlate_frames,
     gather_cells,
     interpolate_patch,
     local_correlation,
@@ -82,6 +83,17 @@ def test_far_outside_is_the_border(place: float) -> None:
     assert torch.isfinite(interpolate_patch(cells, fraction)).all()
     corner = level.table[:, :, 0, 0] if place < 0 else level.table[:, :, -1, -1]
     torch.testing.assert_close(cells[:, 0, :, 0, 0], corner)
+
+
+def test_frames_are_correlated_in_full_precision_under_autocast() -> None:
+    level = Level.of(torch.randn(1, 2, 8, 3, 4), (16, 12))
+    queries = torch.randn(1, 5, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = correlate_frames(queries, level)
+    expected = torch.stack(
+        [(level.table[0] * query).sum(-1) for query in queries[0]]  # (T, h, w) each
+    )
+    torch.testing.assert_close(found[0], expected)
 
 
 def test_gradients_reach_the_features() -> None:

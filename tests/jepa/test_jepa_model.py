@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from tracker.errors import UserError
 from tracker.jepa.architecture import open_model, scale_initial_weights
-from tracker.jepa.collapse import effective_rank, feature_std, positional_share
+from tracker.jepa.collapse import effective_rank, feature_std
 from tracker.jepa.config import JepaConfig
 from tracker.jepa.loss import normalised, variance_and_covariance, weighted_l1
 from tracker.jepa.masks import Masks, draw_masks
@@ -312,12 +312,3 @@ class TestCollapse:
         assert feature_std(torch.ones(9, 4)) == 0
         noise = 3 * torch.randn(5000, 4, generator=Generator().manual_seed(0))
         assert feature_std(noise) == pytest.approx(3, rel=0.05)
-
-    @pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
-    def test_positional_share(self, weight: float) -> None:
-        """Features made of place and content: the share is known."""
-        random = Generator().manual_seed(0)
-        place = torch.randn(1, 4, 8, 12, 12, generator=random)
-        content = torch.randn(8, 4, 8, 12, 12, generator=random)
-        expected = weight**2 / (weight**2 + 1)
-        assert positional_share(weight * place + content) == pytest.approx(expected, abs=0.02)

@@ -86,7 +86,7 @@ def _add_common(
         "which features (a template file brings its own layers, size and window)"
     )
     features.add_argument(
-        "--backbone", default="mini-random", metavar="NAME", help="mini-random, hub id or folder"
+        "--backbone", default="mini", metavar="NAME", help="mini, mini-random, hub id or folder"
     )
     features.add_argument(
         "--layers", type=int, nargs="+", metavar="I", help="counted from 1; default: the last"

@@ -41,7 +41,7 @@ class Settings:
         device: where the backbone runs.
     """
 
-    backbone: str = "mini-random"
+    backbone: str = "mini"
     layers: tuple[int, ...] | None = None
     size: tuple[int, int] | None = None
     window: int | None = None

@@ -15,7 +15,7 @@ from tracker.analysis.features import Features, Settings, Step, read_frames
 from tracker.analysis.figures import Panel, Row, draw_lines, draw_rows
 from tracker.analysis.report import Figure, Report, Table
 from tracker.analysis.variability import l2_variability
-from tracker.backbone import ASSETS, RANDOM_MINI, load_config
+from tracker.backbone import ASSETS, MINI, load_config
 from tracker.errors import UserError
 from tracker.video import Video
 
@@ -164,18 +164,18 @@ def video_keyframes(features: Features, video: Video, k: int) -> Keyframes:
     return clip_keyframes(features, clip, times, k)
 
 
-def query_frames(video: Video, backbone: str) -> Keyframes:
+def query_frames(video: Video, backbone: str, device: str = "cpu") -> Keyframes:
     """Choose up to `QUERY_FRAMES` frames of a video to start tracks from.
 
-    Takes the template that ships for `mini-random`; for others it fits one on 8 rendered clips.
+    Takes the template that ships for `mini`; for others it fits one on 8 rendered clips.
 
     Raises:
         UserError: the backbone does not take 256 x 256 pixels, or features are not finite.
     """
     k = min(QUERY_FRAMES, len(video))
-    shipped = ASSETS / "mini" / "template.safetensors"
-    settings = Settings(backbone, clips=8)
-    if backbone == RANDOM_MINI and shipped.is_file():
+    shipped = ASSETS / MINI / "template.safetensors"
+    settings = Settings(backbone, clips=8, device=device)
+    if backbone == MINI and shipped.is_file():
         settings = replace(settings, template=str(shipped))
     features, reason = open_or_explain(settings)
     if features is None:

@@ -20,6 +20,7 @@ import numpy as np
 from tracker.data.benchmark import Sample
 from tracker.data.restricted_pickle import load_restricted
 from tracker.errors import UserError
+from tracker.files import UNREADABLE_IMAGE
 from tracker.video import Video, VideoInfo
 
 
@@ -123,5 +124,5 @@ class JpegSource:
 
         try:
             return np.asarray(Image.open(io.BytesIO(self._frames[index])).convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
+        except UNREADABLE_IMAGE as error:
             raise UserError(f"frame {index} of video {self._name} is not a JPEG image") from error

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 from tracker.errors import UserError
+from tracker.files import UNREADABLE_IMAGE
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class TextureBank:
         for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES):
             try:
                 images.append(read_picture(file, size))
-            except (OSError, UnidentifiedImageError, ValueError):
+            except UNREADABLE_IMAGE:
                 skipped += 1
         if skipped:
             log.warning("%s: skipped %d unreadable pictures", folder, skipped)

@@ -14,6 +14,7 @@ from tracker.data.procedural import SceneConfig, render_scenes
 from tracker.data.textures import TextureBank
 from tracker.errors import UserError
 from tracker.flow import FlowProposals, chain_flow, gray_frames
+from tracker.pixels import image_size
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ProceduralTracks:
         scene: dict[str, Any] | None = None,
     ) -> None:
         self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
-        height, width = size
+        height, width = image_size("data.size", size)
         self._config = SceneConfig(
             frames=frames, height=height, width=width, points=points, **(scene or {})
         )

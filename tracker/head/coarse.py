@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tracker.head.correlation import Level
+from tracker.head.correlation import Level, correlate_frames
 
 CONTEXT_STRIDE = 16
 """Fine pixels per cell of the grid on which the shape of a correlation map is judged."""
@@ -56,7 +56,7 @@ class CoarseMatch(nn.Module):
         """
         temperatures = self.log_temperature.exp()
         votes = [
-            torch.einsum("bnc,bthwc->bnthw", t * F.normalize(query, dim=-1), level.table)
+            correlate_frames(t * F.normalize(query, dim=-1), level)
             for t, query, level in zip(temperatures, queries, maps, strict=True)
         ]
         shape = votes[0].shape[:3]

@@ -55,5 +55,12 @@ class HeadConfig:
                 raise UserError(f"head.{name}={getattr(self, name)} must be 1 or more")
         if self.heads < 1 or min(self.iterations, self.query_radius, self.target_radius) < 0:
             raise UserError("head.heads must be 1 or more, iterations and radii 0 or more")
+        if self.adapter_window and self.content_channels % 8:
+            raise UserError(
+                f"head.content_channels={self.content_channels} must be a multiple of 8, or "
+                "head.adapter_window 0"
+            )
+        if min(self.reach, self.adapter_window) < 0:
+            raise UserError("head.reach and head.adapter_window must be 0 or more")
         if self.width % self.heads:
             raise UserError(f"head.width {self.width} is not a multiple of head.heads {self.heads}")

@@ -46,6 +46,15 @@ class Level:
         return Level(self.table[:, index], self.stride)
 
 
+def correlate_frames(queries: Tensor, level: Level) -> Tensor:
+    """Correlate `(B, N, C)` with all places of all frames; returns `(B, N, T, h, w)`.
+
+    In full precision whatever autocast says: near a peak, products in half precision tie.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        return torch.einsum("bnc,bthwc->bnthw", queries.float(), level.table.float())
+
+
 def gather_cells(level: Level, xy: Tensor, radius: int, frame: Tensor) -> tuple[Tensor, Tensor]:
     """Collect the whole cells that surround positions; beyond the frame, its border repeats.
 

@@ -25,21 +25,3 @@ def effective_rank(features: Tensor) -> float:
         return 0.0
     share = singular / singular.sum()
     return float(torch.exp(-(share * share.log()).sum()))
-
-
-def positional_share(features: Tensor) -> float:
-    """Share of the variance that the place alone explains, 0..1.
-
-    The variance between the means at each place, over the total; the part of it that is due to
-    averaging few clips is taken off (the unbiased estimate of one-way analysis of variance).
-
-    Args:
-        features: `(B, S, C, h, w)`, B at least 2 clips.
-    """
-    clips = features.shape[0]
-    features = features.double()
-    within = features.var(0).mean((0, 2, 3)).sum()
-    mean = features.mean(0)
-    between = mean.var((0, 2, 3)).sum() - within / clips
-    total = between.clamp(min=0) + within
-    return float(between.clamp(min=0) / total.clamp(min=1e-12))

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from tracker.analysis.similarity import positional_share
 from tracker.backbone import FeatureVolume, FrozenBackbone
 from tracker.data.clips import ProceduralClips
 from tracker.data.procedural_benchmark import HELD_OUT_SEED
@@ -27,7 +28,7 @@ from tracker.data.scene_motion import MotionConfig
 from tracker.data.training import ProceduralTracks, TrackedBatches, TrackedClips
 from tracker.errors import UserError
 from tracker.jepa.architecture import random_model
-from tracker.jepa.collapse import effective_rank, feature_std, positional_share
+from tracker.jepa.collapse import effective_rank, feature_std
 from tracker.pixels import normalise, resize
 from tracker.progress import nested_bar
 
@@ -109,8 +110,7 @@ class MatchingYardstick:
     def __init__(self, test: TrackedClips, template_video: Tensor) -> None:
         if len(test.video) < 1 or len(template_video) < 2:
             raise UserError("matching needs 1 or more test clips and 2 or more template clips")
-        self._test = test
-        self._test_video = _to_bytes(test.video)
+        self._test = replace(test, video=_to_bytes(test.video))
         self._template_video = _to_bytes(template_video)
 
     @classmethod
@@ -142,8 +142,8 @@ class MatchingYardstick:
         """
         mean, std, last = self._fit_template(extract, device)
         right, counted = [], []
-        for index in nested_bar(range(len(self._test_video)), "matching points"):
-            volume = self._features(extract, self._test_video[index], device)
+        for index in nested_bar(range(len(self._test.video)), "matching points"):
+            volume = self._features(extract, self._test.video[index], device)
             raw = volume.features[0].float()
             residual = (raw - mean) / std
             clip = self._track_of(index, device)

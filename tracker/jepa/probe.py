@@ -287,7 +287,7 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--backbone", default="mini-random", help="mini-random, hub id or folder")
+    parser.add_argument("--backbone", default="mini", help="mini, mini-random, hub id or folder")
     parser.add_argument("--size", type=int, nargs=2, default=[128, 128], metavar=("H", "W"))
     parser.add_argument("--frames", type=int, default=8, metavar="T", help="of a clip; even")
     parser.add_argument("--videos", metavar="DIR", help="a folder with a subfolder per class")
