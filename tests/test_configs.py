@@ -59,7 +59,7 @@ def test_experiments_compose_with_their_entry(name: str) -> None:
     instantiate(config.training)
 
 
-@pytest.mark.parametrize("recipe", ["vitl", "mini_match_gpu", "mini_gpu", "mini_refine_gpu"])
+@pytest.mark.parametrize("recipe", ["vitl", "mini_match_gpu", "mini_refine_gpu"])
 def test_recipes_of_a_gpu_take_data_from_files_too(recipe: str, tmp_path: Path) -> None:
     plain = compose("train_tracker", [f"+experiment={recipe}"], None)
     assert (plain.data.device, plain.training.workers) == ("cpu", 12)

@@ -59,4 +59,6 @@ def test_files_are_small() -> None:
 
 
 def test_mini_is_the_default() -> None:
-    assert make_tracker("vjepa").config == PointTracker.from_pretrained("mini").config
+    config = make_tracker("vjepa").config
+    assert config == PointTracker.from_pretrained("mini").config
+    assert config.backbone.source == "mini"  # weights from a file, not drawn anew
