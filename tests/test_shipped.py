@@ -16,8 +16,8 @@ from tracker.model import PointTracker
 from tracker.registry import make_tracker
 
 SCENES = 3
-FLOOR = 0.61
-"""Average Jaccard on the first scenes of `procedural_128`; 0.634 when the weights were made,
+FLOOR = 0.60
+"""Average Jaccard on the first scenes of `procedural_128`; 0.623 when the weights were made,
 and 0.464 of Lucas-Kanade."""
 
 
