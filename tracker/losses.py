@@ -117,13 +117,11 @@ def coarse_loss(logits: Tensor, xy: Tensor, seen: Tensor, size: tuple[int, int])
     log_likelihood = logits.flatten(3).float().log_softmax(-1)
     # All four cells in one look-up: backward fills a whole gradient of the map for each.
     step = torch.tensor([0, 1], device=xy.device)
-    column = (corner[..., 0, None, None] + step).clamp(max=width - 1)
-    row = (corner[..., 1, None, None] + step[:, None]).clamp(max=height - 1)
-    far = fraction[..., None, None]
-    weight_x = torch.cat([1 - far[..., 0, :, :], far[..., 0, :, :]], dim=-1)
-    weight_y = torch.cat([1 - far[..., 1, :, :], far[..., 1, :, :]], dim=-2)
-    cells = (row * width + column).long().flatten(-2)
-    loss = -((weight_y * weight_x).flatten(-2) * log_likelihood.gather(-1, cells)).sum(-1)
+    column, row = torch.minimum(corner[..., None] + step, limit[:, None]).unbind(-2)
+    cells = (row[..., :, None] * width + column[..., None, :]).long().flatten(-2)
+    weight_x, weight_y = torch.stack([1 - fraction, fraction], dim=-1).unbind(-2)
+    weights = (weight_y[..., :, None] * weight_x[..., None, :]).flatten(-2)
+    loss = -(weights * log_likelihood.gather(-1, cells)).sum(-1)
     return _mean(loss, seen)
 
 

@@ -53,14 +53,13 @@ class HeadConfig:
         for name in ("content_channels", "stem_channels", "correlation_channels", "width", "depth"):
             if getattr(self, name) < 1:
                 raise UserError(f"head.{name}={getattr(self, name)} must be 1 or more")
-        if self.heads < 1 or min(self.iterations, self.query_radius, self.target_radius) < 0:
-            raise UserError("head.heads must be 1 or more, iterations and radii 0 or more")
+        least_0 = ("iterations", "query_radius", "target_radius", "reach", "adapter_window")
+        if self.heads < 1 or min(getattr(self, name) for name in least_0) < 0:
+            raise UserError(f"head.heads must be 1 or more, {', '.join(least_0)} 0 or more")
         if self.adapter_window and self.content_channels % 8:
             raise UserError(
                 f"head.content_channels={self.content_channels} must be a multiple of 8, or "
                 "head.adapter_window 0"
             )
-        if min(self.reach, self.adapter_window) < 0:
-            raise UserError("head.reach and head.adapter_window must be 0 or more")
         if self.width % self.heads:
             raise UserError(f"head.width {self.width} is not a multiple of head.heads {self.heads}")
