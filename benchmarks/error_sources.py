@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
@@ -77,9 +76,7 @@ def errors(
     by_group = {("held", k): d[judged & held] for k, d in distance.items()}
     for found_by in ("coarse match", "refined"):  # where flow is lost, its position means nothing
         by_group["lost", found_by] = distance[found_by][judged & ~held]
-    inside = ((tracks.xy >= 0) & (tracks.xy <= tracks.size)).all(-1)
-    shown = [(tracks.confidence > limit) & inside for limit in LIMITS]
-    by_limit = [score_sample(replace(tracks, visible=v), sample, "first") for v in shown]
+    by_limit = [score_sample(tracks.shown_from(limit), sample, "first") for limit in LIMITS]
     return by_group, by_limit
 
 

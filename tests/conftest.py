@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from tracker.cli import main
+from tracker.errors import UserError
+from tracker.video import load_video, write_video
 
 pytest_plugins = ["analysis_fixtures"]
 
@@ -99,6 +101,34 @@ class Outcome:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(scope="session")
+def write_damaged() -> Callable[[Path], None]:
+    """Write an MP4 that can be opened, but breaks off in the middle."""
+
+    def write(path: Path) -> None:
+        write_video(path, render_frames(40, (96, 80)), fps=10)
+        data = bytearray(path.read_bytes())
+        start = data.find(b"mdat")
+        rest = len(data) - start
+        data[start + rest // 2 : start + rest * 6 // 10] = b"\xff" * (rest // 10)
+        path.write_bytes(data)
+        with pytest.raises(UserError, match="could only be decoded"):
+            load_video(path).read()
+
+    return write
+
+
+@pytest.fixture
+def video_folder(tmp_path: Path) -> Path:
+    """Two videos, and a file that is none."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in range(2):
+        write_video(folder / f"{number}.mp4", render_frames(12, (96, 80), number), fps=10)
+    (folder / "broken.mp4").write_bytes(b"not a video")
+    return folder
 
 
 @pytest.fixture

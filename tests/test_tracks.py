@@ -96,6 +96,19 @@ def test_slices() -> None:
     assert tracks.frames(0) == tracks and tracks.points(slice(None)) == tracks
 
 
+@settings(deadline=None, max_examples=40)
+@given(tracks=tracks_strategy(), certainty=st.floats(0, 1))
+def test_shown_from_a_certainty_on(tracks: Tracks, certainty: float) -> None:
+    shown = tracks.shown_from(certainty)
+    for point in range(len(tracks)):
+        for frame in range(tracks.num_frames):
+            x, y = tracks.xy[point, frame]
+            inside = 0 <= x <= tracks.size[0] and 0 <= y <= tracks.size[1]
+            sure = tracks.confidence[point, frame] > certainty
+            assert shown.visible[point, frame] == (inside and sure)
+    np.testing.assert_array_equal(shown.xy, tracks.xy)
+
+
 @pytest.mark.parametrize("change", ["xy", "visible", "queries", "confidence", "size", "fps"])
 def test_equality_sees_every_field(change: str) -> None:
     fields = {name: getattr(example(), name) for name in Tracks.__dataclass_fields__}

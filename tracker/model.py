@@ -200,9 +200,8 @@ class PointTracker(
         scale = np.float32([size[0] / width, size[1] / height])
         pixels = xy.float().cpu().numpy() * scale
         sure = confidence.float().cpu().numpy()
-        inside = ((pixels >= 0) & (pixels <= size)).all(-1)
-        visible = (sure > self.config.inference.shown_from) & inside
-        return Tracks(pixels, visible, queries.txy, size, fps, sure)
+        tracks = Tracks(pixels, sure > 0, queries.txy, size, fps, sure)
+        return tracks.shown_from(self.config.inference.shown_from)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write config, head, template, and the backbone unless it is the hub's or our own."""

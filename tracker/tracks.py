@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +119,17 @@ class Tracks:
             self.fps,
             self.confidence,
         )
+
+    def shown_from(self, certainty: float) -> Tracks:
+        """Return the same paths, visible inside the frame where `confidence` is above `certainty`.
+
+        Few points that are right, or many of which more are wrong:
+
+            tracks = tracker.track(video, queries)
+            sure, many = tracks.shown_from(0.5), tracks.shown_from(0.1)
+        """
+        inside = ((self.xy >= 0) & (self.xy <= self.size)).all(-1)
+        return replace(self, visible=(self.confidence > certainty) & inside)
 
     def to_tapvid(self) -> dict[str, np.ndarray]:
         """Return `{"points": (N, T, 2) in 0..1 as x, y, "occluded": (N, T) bool}`."""

@@ -1,20 +1,16 @@
-"""The attentive probe, and the motion task that it is measured on."""
+"""The attentive probe against average pooling, and its command."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from tiny_models import save_tiny_backbone
-from torch import Generator, Tensor
+from torch import Generator
 
-from tracker.errors import UserError
-from tracker.jepa.labelled_videos import LabelledVideos
-from tracker.jepa.motion_task import CLASSES, MotionTask, SteadyMotion
+from tracker.jepa.motion_task import CLASSES
 from tracker.jepa.probe import (
     AttentiveProbe,
     LabelledFeatures,
@@ -24,9 +20,6 @@ from tracker.jepa.probe import (
     main,
     probe_table,
 )
-from tracker.video import write_video
-
-TASK = MotionTask(8, (64, 64))
 
 
 def needle_features(clips: int, seed: int) -> LabelledFeatures:
@@ -82,107 +75,6 @@ class TestProbe:
             fitted = (data.tokens, data.labels["needle"])
             predictions.append(fit_probe("attentive", fitted, 2, 2, config)(data.tokens))
         assert torch.equal(*predictions)
-
-
-class TestMotionTask:
-    def test_reproducible_and_balanced(self) -> None:
-        video, answers = TASK.clip(7)
-        again, same = TASK.clip(7)
-        assert video.shape == (8, 3, 64, 64) and video.min() >= 0 and video.max() <= 1
-        assert torch.equal(video, again) and answers == same
-        drawn = [draw_answers(seed) for seed in range(300)]
-        for name, classes in CLASSES.items():
-            counts = np.bincount([a[name] for a in drawn], minlength=len(classes))
-            assert len(counts) == len(classes) and counts.min() > 150 / len(classes)
-
-    @pytest.mark.parametrize("number", range(6))
-    def test_what_is_seen_agrees_with_the_answers(self, number: int) -> None:
-        """Only the shapes change from frame to frame; the picture behind them is still."""
-        video, _ = TASK.clip(number)
-        changed = (video[0] - video[-1]).abs().amax(0) > 0.05
-        assert 0.02 < float(changed.float().mean()) < 0.9
-
-    def test_maps_move_as_they_say(self) -> None:
-        motion = SteadyMotion(
-            middle=torch.tensor([[32.0, 32.0]]).double(),
-            velocity=torch.tensor([[2.0, -1.0]]).double(),
-            angle=torch.zeros(1).double(),
-            spin=torch.tensor([0.1]).double(),
-            growth=torch.tensor([0.05]).double(),
-            frames=9,
-        )
-        (layer,) = motion.at(torch.tensor([4.0, 6.0], dtype=torch.float64))
-        u = torch.tensor([[0.0, 0.0], [10.0, 0.0]]).double()
-        xy = layer.frame_coordinates(u)
-        torch.testing.assert_close(xy[0], torch.tensor([[32.0, 32.0], [36.0, 30.0]]).double())
-        arm = xy[1] - xy[0]
-        assert float(arm[0].norm()) == pytest.approx(10)
-        # Two frames on: turned clockwise, for y points down, and grown.
-        assert float(arm[1].norm()) == pytest.approx(10 * np.exp(0.1))
-        assert float(torch.atan2(arm[1, 1], arm[1, 0])) == pytest.approx(0.2)
-
-    def test_direction_is_the_way_the_shapes_go(self) -> None:
-        """The centre of the change between neighbouring frames moves the way of the answer."""
-        names = CLASSES["direction"]
-        right = tried = 0
-        for number in range(60):
-            video, answers = TASK.clip(number)
-            if names[answers["direction"]] not in ("E", "W"):
-                continue
-            tried += 1
-            centres = [centre_of_change(video[t], video[t + 1]) for t in (0, 6)]
-            right += ((centres[1] - centres[0]) > 0) == (names[answers["direction"]] == "E")
-        assert tried >= 8 and right >= 0.8 * tried
-
-
-def draw_answers(seed: int) -> dict[str, int]:
-    random = Generator().manual_seed(seed)
-    return {
-        name: int(torch.randint(len(classes), (), generator=random))
-        for name, classes in CLASSES.items()
-    }
-
-
-def centre_of_change(first: Tensor, second: Tensor) -> float:
-    change = (first - second).abs().sum((0, 1))
-    return float((change * torch.arange(len(change))).sum() / change.sum())
-
-
-@pytest.fixture(scope="module")
-def class_folder(
-    tmp_path_factory: pytest.TempPathFactory, make_frames: Callable[..., np.ndarray]
-) -> Path:
-    """Videos that move to the right, and the same ones backwards; one file is damaged."""
-    root = tmp_path_factory.mktemp("classes")
-    for name, step in (("right", 1), ("left", -1)):
-        (root / name).mkdir()
-        for seed in range(4):
-            write_video(root / name / f"{seed}.mp4", make_frames(10, seed=seed)[::step], fps=10)
-    (root / "left" / "broken.mp4").write_bytes(b"no video")
-    return root
-
-
-class TestVideos:
-    def test_folder_per_class(self, class_folder: Path) -> None:
-        data = LabelledVideos.from_folder(class_folder)
-        assert data.classes == ("left", "right") and data.labels == [0] * 4 + [1] * 4
-        assert [Path(path).name for path in data.skipped] == ["broken.mp4"]
-        train, test = data.split(0.25, 0)
-        assert sorted(train + test) == list(range(8))
-        assert [data.labels[i] for i in test] == [0, 1]
-        assert data.clip(0, 4, (32, 48)).shape == (4, 3, 32, 48)
-        # More frames than there are: some come twice.
-        assert data.clip(0, 16, (32, 48)).shape == (16, 3, 32, 48)
-
-    def test_bad_folders(self, tmp_path: Path, class_folder: Path) -> None:
-        with pytest.raises(UserError, match="does not exist"):
-            LabelledVideos.from_folder(tmp_path / "nowhere")
-        with pytest.raises(UserError, match="has 0 subfolders"):
-            LabelledVideos.from_folder(tmp_path)
-        (tmp_path / "a").mkdir()
-        (tmp_path / "b").mkdir()
-        with pytest.raises(UserError, match="holds 0 readable videos"):
-            LabelledVideos.from_folder(tmp_path)
 
 
 class TestCommand:

@@ -20,6 +20,7 @@ from tracker.data.tapvid import TapVid
 from tracker.data.textures import TextureBank
 from tracker.devices import check_device
 from tracker.errors import UserError
+from tracker.pixels import image_size
 from tracker.video import Video, load_video
 
 STAND_INS = 8
@@ -47,7 +48,7 @@ class ProceduralClips:
         device: where to render, and where clips are; see `check_device`.
 
     Raises:
-        UserError: no such device, or no pictures in the folder.
+        UserError: no such device, no pictures in the folder, or `size` is not a size.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class ProceduralClips:
         device: torch.device | str = "cpu",
     ) -> None:
         self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
-        self._config = SceneConfig(frames=frames, height=size[0], width=size[1], points=1)
+        height, width = image_size("size", size)
+        self._config = SceneConfig(frames=frames, height=height, width=width, points=1)
         self._seed, self._device = seed, check_device(device)
 
     def clip(self, index: int) -> Tensor:
@@ -75,6 +77,9 @@ class VideoClips:
         videos: where to cut from. Shorter ones are played back and forth.
         frames, size: length, and `(height, width)`, of a clip.
         seed: of all choices.
+
+    Raises:
+        UserError: no videos, or `size` is not a size.
     """
 
     def __init__(
@@ -83,7 +88,8 @@ class VideoClips:
         if not videos:
             raise UserError("no videos to cut clips from")
         self.skipped: dict[str, str] = {}
-        self._videos, self._frames, self._size, self._seed = videos, frames, size, seed
+        self._videos, self._frames, self._seed = videos, frames, seed
+        self._size = image_size("size", size)
 
     @classmethod
     def from_folder(

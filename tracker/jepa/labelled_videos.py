@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class LabelledVideos:
     Attributes:
         classes: names of the subfolders, in order.
         videos, labels: each video with the number of its class.
-        skipped: why files could not be opened, by path.
+        skipped: why files could not be opened, or decoded later, by path.
     """
 
     classes: tuple[str, ...]
@@ -80,6 +81,9 @@ class LabelledVideos:
 
         The whole frame is resized to `size`, so that no class is cut off; nothing is mirrored,
         for left and right may be classes.
+
+        Raises:
+            UserError: its frames cannot be decoded.
         """
         video = self.videos[number]
         wanted = np.linspace(0, len(video) - 1, frames).round().astype(int)
@@ -89,3 +93,15 @@ class LabelledVideos:
                 kept[index] = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
         clip = torch.stack([kept[int(i)] for i in wanted])
         return resize(clip[None], size)[0]
+
+    def readable(
+        self, numbers: Iterable[int], frames: int, size: tuple[int, int]
+    ) -> Iterator[tuple[Tensor, dict[str, int]]]:
+        """Yield clip and class of each video that can be decoded; `skipped` takes the others."""
+        for number in numbers:
+            try:
+                clip = self.clip(number, frames, size)
+            except UserError as error:
+                self.skipped[self.videos[number].name] = str(error)
+            else:
+                yield clip, {"class": self.labels[number]}

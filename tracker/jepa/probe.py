@@ -129,21 +129,27 @@ class AverageProbe(nn.Module):
         return self.classify(tokens.mean(1))
 
 
-def frozen_tokens(
-    backbone: FrozenBackbone, clips: Iterable[Tensor], device: torch.device | str = "cpu"
-) -> Tensor:
-    """Return `(B, N, C) float16` features of clips `(T, 3, H, W)`, of the last chosen layer.
+def encode(
+    backbone: FrozenBackbone,
+    clips: Iterable[tuple[Tensor, dict[str, int]]],
+    device: torch.device | str = "cpu",
+) -> LabelledFeatures:
+    """Return the features, of the last chosen layer, of clips `(T, 3, H, W)` with their labels.
 
     Raises:
-        UserError: features are not finite.
+        UserError: features are not finite, or there are no clips.
     """
-    tokens = []
-    for clip in clips:
+    tokens, answers = [], []
+    for clip, labels in clips:
         features = backbone(clip[None].to(device)).features[0, -1]
         if not torch.isfinite(features).all():
             raise UserError("the backbone's features are not finite; its weights are damaged")
         tokens.append(features.permute(0, 2, 3, 1).flatten(0, 2).half().cpu())
-    return torch.stack(tokens)
+        answers.append(labels)
+    if not tokens:
+        raise UserError("no clip could be read; replace the damaged videos")
+    by_question = {name: torch.tensor([a[name] for a in answers]) for name in answers[0]}
+    return LabelledFeatures(torch.stack(tokens), by_question)
 
 
 def fit_probe(
@@ -241,20 +247,11 @@ def motion_features(
     backbone: FrozenBackbone, first: int, clips: int, device: torch.device
 ) -> LabelledFeatures:
     """Render clips `first ...` of the motion task and encode them."""
-    from tracker.jepa.motion_task import CLASSES, MotionTask
+    from tracker.jepa.motion_task import MotionTask
 
     task = MotionTask(backbone.config.window, backbone.config.input_size)
-    answers: list[dict[str, int]] = []
-
-    def rendered() -> Iterable[Tensor]:
-        for number in nested_bar(range(first, first + clips), "encoding"):
-            video, answer = task.clip(number)
-            answers.append(answer)
-            yield video
-
-    tokens = frozen_tokens(backbone, rendered(), device)
-    labels = {name: torch.tensor([a[name] for a in answers]) for name in CLASSES}
-    return LabelledFeatures(tokens, labels)
+    numbers = nested_bar(range(first, first + clips), "encoding")
+    return encode(backbone, map(task.clip, numbers), device)
 
 
 def video_features(
@@ -264,20 +261,22 @@ def video_features(
 
     Returns:
         Features to learn from and to test on, the names of the classes, and what was skipped.
+
+    Raises:
+        UserError: too few videos can be opened, or none of either part be decoded.
     """
     from tracker.jepa.labelled_videos import LabelledVideos
 
-    data = LabelledVideos.from_folder(folder)
-    parts = []
-    for numbers in data.split(test_share, seed):
-        config = backbone.config
-        clips = (
-            data.clip(number, config.window, config.input_size)
-            for number in nested_bar(numbers, "encoding")
+    data, config = LabelledVideos.from_folder(folder), backbone.config
+    train, test = (
+        encode(
+            backbone,
+            data.readable(nested_bar(numbers, "encoding"), config.window, config.input_size),
+            device,
         )
-        labels = torch.tensor([data.labels[number] for number in numbers])
-        parts.append(LabelledFeatures(frozen_tokens(backbone, clips, device), {"class": labels}))
-    return *parts, {"class": data.classes}, data.skipped
+        for numbers in data.split(test_share, seed)
+    )
+    return train, test, {"class": data.classes}, data.skipped
 
 
 def build_parser() -> argparse.ArgumentParser:
