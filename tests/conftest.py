@@ -131,6 +131,18 @@ def video_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def class_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos that move to the right, and the same ones backwards; one file is damaged."""
+    root = tmp_path_factory.mktemp("classes")
+    for name, step in (("right", 1), ("left", -1)):
+        (root / name).mkdir()
+        for seed in range(4):
+            write_video(root / name / f"{seed}.mp4", render_frames(10, seed=seed)[::step], fps=10)
+    (root / "left" / "broken.mp4").write_bytes(b"no video")
+    return root
+
+
 @pytest.fixture
 def run_cli(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
