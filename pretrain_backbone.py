@@ -55,13 +55,14 @@ def build(config: DictConfig, run: RunFolder) -> tuple[TrainingLoop, ClipSource]
     from tracker.jepa.batches import JepaBatches
     from tracker.jepa.model import JepaModel
     from tracker.jepa.task import JepaTask
+    from tracker.pixels import image_size
     from tracker.training_loop import TrainingLoop
 
     training = instantiate(config.training)
     check_rendering(OmegaConf.to_container(config.data), training.workers)
     torch.manual_seed(training.seed)
     accelerator = Accelerator(mixed_precision=training.precision)
-    size, frames = tuple(config.data.size), config.data.frames
+    size, frames = image_size("data.size", config.data.size), config.data.frames
     architecture = OmegaConf.to_container(config.architecture)
     online = open_model(architecture, config.init_from, size, frames)
     clips = instantiate(config.data)

@@ -182,6 +182,7 @@ class TestConfigs:
             (["pretrain_data@data=videos", "data.folder=/nowhere"], "/nowhere does not exist"),
             (["pretrain_data@data=moved_images", "data.textures=/nowhere"], "/nowhere"),
             (["data.device=abacus"], "device abacus cannot be used"),
+            (["data.size=128"], "data.size=128: give height and width"),
             (["validation.device=abacus"], "device abacus cannot be used"),
         ],
         ids=str,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from numbered_clips import NumberedClips
 
-from tracker.data.clips import ProceduralClips, VideoClips, _back_and_forth, clip_or_stand_in
+from tracker.data.clips import FAR, ProceduralClips, VideoClips, _back_and_forth, clip_or_stand_in
 from tracker.errors import UserError
 
 
@@ -44,29 +44,16 @@ def test_sizes_that_are_none(video_folder: Path, size: object) -> None:
             source(4, size)
 
 
-class Numbers:
-    """Clips of their number; some cannot be read."""
-
-    def __init__(self, fails: Callable[[int], bool]) -> None:
-        self._fails = fails
-
-    def clip(self, index: int) -> torch.Tensor:
-        if self._fails(index):
-            raise UserError(f"clip {index} is damaged")
-        return torch.full((2, 3, 8, 8), index)
-
-
 def test_stand_ins_are_far_away_and_always_the_same() -> None:
-    source = Numbers(lambda index: index in (3, 4))
-    told: list[str] = []
-    clips = [int(clip_or_stand_in(source, n, told)[0, 0, 0, 0]) for n in (2, 3, 3, 4, 5)]
-    assert clips[0] == 2 and clips[4] == 5
-    assert clips[1] == clips[2] > 1_000_000 and clips[3] not in (clips[1], 2, 5)
+    source, told = NumberedClips(fails=range(3, 5)), []
+    clips = [clip_or_stand_in(source, n, told) for n in (2, 3, 3, 4, 5)]
+    assert source.asked == [2, 3, 3 + FAR, 3, 3 + FAR, 4, 4 + FAR, 5]
+    assert torch.equal(clips[1], clips[2]) and not torch.equal(clips[1], clips[3])
     assert told == [f"clip {n} is damaged" for n in (3, 3, 4)]
 
 
 def test_hardly_any_clip_can_be_read() -> None:
     told: list[str] = []
     with pytest.raises(UserError, match=r"8 clips in a row.*is damaged"):
-        clip_or_stand_in(Numbers(lambda index: True), 0, told)
+        clip_or_stand_in(NumberedClips(fails=range(2**60)), 0, told)
     assert len(told) == 8

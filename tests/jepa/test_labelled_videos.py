@@ -28,13 +28,15 @@ class TestVideos:
         self, class_folder: Path, tmp_path: Path, write_damaged: Callable[[Path], None]
     ) -> None:
         shutil.copytree(class_folder, tmp_path / "classes")
-        write_damaged(tmp_path / "classes" / "right" / "9.mp4")
+        damaged = [tmp_path / "classes" / name / "9.mp4" for name in ("left", "right")]
+        for path in damaged:
+            write_damaged(path)
         data = LabelledVideos.from_folder(tmp_path / "classes")
-        assert len(data.labels) == 9
-        found = list(data.readable(range(9), 4, (32, 48)))
+        assert len(data.labels) == 10
+        found = list(data.readable(range(10), 4, (32, 48)))
         assert [labels["class"] for _, labels in found] == [0] * 4 + [1] * 4
         assert all(clip.shape == (4, 3, 32, 48) for clip, _ in found)
-        assert "could only be decoded" in data.skipped["9.mp4"]
+        assert all("could only be decoded" in data.skipped[str(path)] for path in damaged)
 
     def test_bad_folders(self, tmp_path: Path, class_folder: Path) -> None:
         with pytest.raises(UserError, match="does not exist"):

@@ -22,13 +22,14 @@ class LabelledVideos:
 
     Attributes:
         classes: names of the subfolders, in order.
-        videos, labels: each video with the number of its class.
+        videos, labels, paths: each video with the number of its class and its file.
         skipped: why files could not be opened, or decoded later, by path.
     """
 
     classes: tuple[str, ...]
     videos: list[Video]
     labels: list[int]
+    paths: list[str]
     skipped: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -47,13 +48,14 @@ class LabelledVideos:
             raise UserError(
                 f"folder {folder} has {len(classes)} subfolders; a class each, 2 or more"
             )
-        found = cls(tuple(p.name for p in classes), [], [])
+        found = cls(tuple(p.name for p in classes), [], [], [])
         for label, path in enumerate(classes):
             before = len(found.videos)
             for file in sorted(f for f in path.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES):
                 try:
                     found.videos.append(load_video(file))
                     found.labels.append(label)
+                    found.paths.append(str(file))
                 except UserError as error:
                     found.skipped[str(file)] = str(error)
             if len(found.videos) < before + 2:
@@ -102,6 +104,6 @@ class LabelledVideos:
             try:
                 clip = self.clip(number, frames, size)
             except UserError as error:
-                self.skipped[self.videos[number].name] = str(error)
+                self.skipped[self.paths[number]] = str(error)
             else:
                 yield clip, {"class": self.labels[number]}
