@@ -8,7 +8,6 @@ far leaves us, from 1 down to 0 for a lost point.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -80,8 +79,8 @@ class FlowBetweenFrames:
 
     def __init__(self, images: Sequence[np.ndarray], finest_scale: int) -> None:
         self._images = images
-        # One for each direction, as a method must not be used by two threads at once.
-        self._methods = [make_method(finest_scale) for _ in range(2)]
+        self._method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._method.setFinestScale(finest_scale)
         self._pairs: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def there_and_back(self, start: int, end: int, again: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -93,30 +92,11 @@ class FlowBetweenFrames:
         key = (min(start, end), max(start, end))
         pair = self._pairs.pop(key, None)
         if pair is None:
-            pair = self._calculate(*(self._images[t] for t in key))
+            one, two = (self._images[t] for t in key)
+            pair = field_between(self._method, one, two), field_between(self._method, two, one)
         if again:
             self._pairs[key] = pair
         return pair if start < end else pair[::-1]
-
-    def _calculate(self, one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the fields both ways, computed at once where OpenCV may use more than a thread.
-
-        OpenCV's own threads share only parts of the work: two directions on two cores take 0.7 of
-        the time of one after the other.
-        """
-        there, back = self._methods
-        if cv2.getNumThreads() < 2:
-            return field_between(there, one, two), field_between(back, two, one)
-        with ThreadPoolExecutor(1) as other:
-            coming = other.submit(field_between, back, two, one)
-            return field_between(there, one, two), coming.result()
-
-
-def make_method(finest_scale: int) -> cv2.DISOpticalFlow:
-    """Return DIS flow that is computed on images halved `finest_scale` times."""
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    method.setFinestScale(finest_scale)
-    return method
 
 
 def field_between(method: cv2.DISOpticalFlow, start: np.ndarray, end: np.ndarray) -> np.ndarray:
