@@ -1,68 +1,11 @@
 """Score trackers on a TAP-Vid benchmark.
 
-    python evaluate.py benchmark.path=tapvid_davis.pkl query_mode=first 'trackers=[static,lk]'
-    python evaluate.py benchmark=procedural 'trackers=[lk]' output_dir=outputs/procedural overlays=2
-    python evaluate.py benchmark=procedural 'trackers=[vjepa]' +changes.inference.iterations=6
-
-Settings and their meaning are in configs/evaluate.yaml. Exit code 0: all videos scored; 1: some
-videos failed and are listed; 2: nothing could be done, with one line saying why.
+The same as `vjepa-tracker evaluate`.
 """
-
-from __future__ import annotations
 
 import sys
 
-from omegaconf import DictConfig, OmegaConf
-
-from tracker.errors import UserError, exit_on_user_error
-from tracker.hydra_entry import compose, instantiate
-
-
-@exit_on_user_error
-def main() -> int:
-    config: DictConfig = compose("evaluate", sys.argv[1:], __doc__)
-    from tqdm import tqdm
-
-    from tracker.devices import set_threads
-    from tracker.evaluation import EvaluationSettings, evaluate, format_table
-    from tracker.visualize import write_best_and_worst
-
-    listed = OmegaConf.is_list(config.trackers)
-    names = [str(name) for name in (config.trackers if listed else [config.trackers])]
-    if not isinstance(config.overlays, int) or config.overlays < 0:
-        raise UserError(f"overlays={config.overlays} must be a number of videos, 0 or more")
-    if not OmegaConf.is_dict(config.changes):
-        raise UserError(
-            f"changes={config.changes} must be settings, as in +changes.inference.iterations=2"
-        )
-    set_threads(config.threads)
-    benchmark = instantiate(config.benchmark)
-    settings = EvaluationSettings(
-        query_mode=config.query_mode,
-        input_size=config.input_size,
-        limit=config.limit,
-        keep_tracks=config.overlays > 0,
-        changes=OmegaConf.to_container(config.changes),
-        device=config.device,
-    )
-    label = f"{benchmark.name} {settings.query_mode}"
-    # The delay keeps the bar from hiding an error that comes at once.
-    with tqdm(desc=label, unit=" videos", leave=False, delay=0.5) as bar:
-
-        def on_video(name: str) -> None:
-            bar.set_postfix_str(name, refresh=False)
-            bar.update()
-
-        report = evaluate(benchmark, names, settings, str(config.output_dir), on_video)
-    print(format_table(report))
-    print(f"written: {report.path}, {report.path.with_suffix('.csv')}")
-    if config.overlays > 0:
-        for path in write_best_and_worst(benchmark, report, config.overlays):
-            print(f"written: {path}")
-    for video, message in report.failed.items():
-        print(f"skipped {video}: {message}", file=sys.stderr)
-    return 1 if report.failed else 0
-
+from tracker.cli.evaluate import main
 
 if __name__ == "__main__":
     sys.exit(main())

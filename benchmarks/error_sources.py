@@ -17,16 +17,17 @@ from collections import defaultdict
 import numpy as np
 from tqdm import tqdm
 
-from tracker.data.benchmark import Sample
-from tracker.data.procedural import SceneConfig
-from tracker.data.procedural_benchmark import ProceduralBenchmark
-from tracker.data.scene_motion import MotionConfig
+from tracker.datasets.benchmark import Sample
+from tracker.datasets.rendered import ProceduralBenchmark
 from tracker.devices import set_threads
 from tracker.errors import UserError, exit_on_user_error
-from tracker.evaluation import EvaluationSettings, score_sample, track_sample, truth_of
-from tracker.flow import chain_flow, gray_frames
-from tracker.metrics import RASTER, THRESHOLDS, mean_metrics
-from tracker.model import PointTracker
+from tracker.evaluation.metrics import RASTER, THRESHOLDS, mean_metrics
+from tracker.evaluation.run import EvaluationSettings, score_sample, track_sample, truth_of
+from tracker.flow.chains import chain_flow
+from tracker.flow.fields import gray_frames
+from tracker.scenes.motion import MotionConfig
+from tracker.scenes.renderer import SceneConfig
+from tracker.tracking.tracker import PointTracker
 
 MOTIONS = {
     "plain": MotionConfig(),
@@ -45,8 +46,8 @@ def flow_alone(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     truth = truth_of(sample, "first")
     start = np.repeat(truth.queries[:, None, 1:], len(frames), axis=1)
     known = np.arange(len(frames)) == truth.queries[:, :1]
-    xy, sure = chain_flow(gray_frames(frames), start, known, RASTER)
-    return xy, sure > 0
+    xy, certainty = chain_flow(gray_frames(frames), start, known, RASTER)
+    return xy, certainty > 0
 
 
 def errors(
@@ -72,10 +73,10 @@ def errors(
     }
     distance = {k: np.linalg.norm(xy - truth.xy, axis=-1) for k, xy in found.items()}
     distance["either"] = np.minimum(distance["flow"], distance["coarse match"])
-    judged = (np.arange(len(sample.video)) > truth.queries[:, :1]) & ~truth.occluded
-    by_group = {("held", k): d[judged & held] for k, d in distance.items()}
+    visibility_logits = (np.arange(len(sample.video)) > truth.queries[:, :1]) & ~truth.occluded
+    by_group = {("held", k): d[visibility_logits & held] for k, d in distance.items()}
     for found_by in ("coarse match", "refined"):  # where flow is lost, its position means nothing
-        by_group["lost", found_by] = distance[found_by][judged & ~held]
+        by_group["lost", found_by] = distance[found_by][visibility_logits & ~held]
     by_limit = [score_sample(tracks.shown_from(limit), sample, "first") for limit in LIMITS]
     return by_group, by_limit
 

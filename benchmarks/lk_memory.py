@@ -43,9 +43,9 @@ def moving_texture(frames: int, size: tuple[int, int] = SIZE) -> Iterator[np.nda
 
 def track(path: Path, spread: bool) -> None:
     """Track and print the figures as JSON; the parent runs this in a fresh process."""
-    from tracker.queries import Queries
+    from tracker.points.queries import Queries
     from tracker.registry import make_tracker
-    from tracker.video import load_video
+    from tracker.video.loading import load_video
 
     started = time.perf_counter()
     video = load_video(path)
@@ -72,7 +72,7 @@ def main() -> None:
     if args.video:
         track(args.video, args.spread)
         return
-    from tracker.video import write_video
+    from tracker.video.writing import write_video
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.mp4"

@@ -7,8 +7,8 @@ import time
 
 import torch
 
-from tracker.data.procedural import SceneConfig, render_scenes
-from tracker.data.textures import TextureBank
+from tracker.scenes.renderer import SceneConfig, render_scenes
+from tracker.scenes.textures import TextureBank
 
 
 def clips_per_second(config: SceneConfig, batch_size: int, batches: int) -> float:

@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 
 from tracker.devices import set_threads
-from tracker.model import PointTracker
-from tracker.queries import Queries
+from tracker.points.queries import Queries
+from tracker.tracking.tracker import PointTracker
 
 WINDOW = 200
 """Frames whose largest reading is told."""

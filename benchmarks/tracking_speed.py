@@ -19,14 +19,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tracker.backbone import MINI_ARCHITECTURE, BackboneConfig, FrozenBackbone
 from tracker.devices import set_threads
-from tracker.flow import chain_flow, gray_frames
+from tracker.features.backbone import BackboneConfig, FrozenBackbone
+from tracker.features.checkpoints import MINI_ARCHITECTURE
+from tracker.flow.chains import chain_flow
+from tracker.flow.fields import gray_frames
 from tracker.head import HeadConfig
-from tracker.model import PointTracker, TrackerConfig
-from tracker.pixels import shrink_frames
-from tracker.queries import Queries
-from tracker.video import Video
+from tracker.points.queries import Queries
+from tracker.tracking.config import TrackerConfig
+from tracker.tracking.tracker import PointTracker
+from tracker.video.pixels import shrink_frames
+from tracker.video.video import Video
 
 ARCHITECTURES = {
     "mini": MINI_ARCHITECTURE,
@@ -76,7 +79,7 @@ def measure(
     queries = Queries.grid(side, video.size)
     frames = video.read()
     start = np.repeat(queries.txy[:, None, 1:], len(frames), axis=1)
-    known = np.arange(len(frames)) == queries.frames[:, None]
+    known = np.arange(len(frames)) == queries.t[:, None]
 
     @torch.inference_mode()
     def backbone() -> Tensor:

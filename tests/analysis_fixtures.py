@@ -1,4 +1,4 @@
-"""Fixtures of the analyses: a tiny checkpoint in a folder, and features opened on it.
+"""Fixtures of the analyzes: a tiny checkpoint in a folder, and features opened on it.
 
 torch is imported inside them, for this module is loaded with every test run.
 """

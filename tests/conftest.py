@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tracker.cli import main
+from tracker.cli.main import main
 from tracker.errors import UserError
-from tracker.video import load_video, write_video
+from tracker.video.loading import load_video
+from tracker.video.writing import write_video
 
 pytest_plugins = ["analysis_fixtures"]
 
@@ -61,7 +62,7 @@ def clip_frames() -> np.ndarray:
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory, clip_frames: np.ndarray) -> Path:
     """An mp4 of 60 frames as the program writes it."""
-    from tracker.video import write_video
+    from tracker.video.writing import write_video
 
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     write_video(path, clip_frames, fps=24)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracker.hydra_entry import compose, instantiate
+from tracker.settings import compose, instantiate
 
 _masks = instantiate(compose("pretrain_backbone", [], None).masks)
 SHORT_RANGE, LONG_RANGE = _masks["short"], _masks["long"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tracker.baselines import LucasKanadeTracker, StaticTracker
 from tracker.errors import UserError
-from tracker.queries import Queries
-from tracker.video import Video
+from tracker.points.queries import Queries
+from tracker.video.video import Video
 
 SIZE = (96, 72)
 LENGTH = 12
@@ -62,7 +62,7 @@ def test_a_track_passes_through_its_query(
     tracks = tracker.track(video, queries)
     for track, (t, x, y) in zip(tracks.xy, queries.txy, strict=True):
         np.testing.assert_array_equal(track[int(t)], [x, y])
-    assert tracks.visible[np.arange(3), queries.frames].all()
+    assert tracks.visible[np.arange(3), queries.t].all()
     assert np.isfinite(tracks.xy).all()
 
 
@@ -92,7 +92,7 @@ def test_points_do_not_influence_each_other(video: Video) -> None:
     together = LucasKanadeTracker().track(video, queries)
     for point in range(3):
         alone = LucasKanadeTracker().track(video, queries[point : point + 1])
-        assert alone == together.points([point])
+        assert alone == together.select_points([point])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (9, 9), (200, 2)])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tiny_models import tiny_tracker
 
-from tracker.data.procedural import SceneConfig
-from tracker.data.procedural_benchmark import ProceduralBenchmark
-from tracker.evaluation import EvaluationSettings, score_sample, track_sample
+from tracker.datasets.rendered import ProceduralBenchmark
+from tracker.evaluation.run import EvaluationSettings, score_sample, track_sample
+from tracker.scenes.renderer import SceneConfig
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 

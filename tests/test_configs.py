@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tracker.data.clips import VideoClips
-from tracker.data.track_folders import FolderTracks
-from tracker.hydra_entry import CONFIG_DIR, compose, instantiate
+from tracker.datasets.clips import VideoClips
+from tracker.datasets.track_folders import FolderTracks
+from tracker.settings import CONFIG_DIR, compose, instantiate
 
 PUBLISHED = {
     "vitl": ("facebook/vjepa2-vitl-fpc64-256", 24, 256),
@@ -51,28 +51,31 @@ def test_data(name: str) -> None:
         assert visible.any()
 
 
-@pytest.mark.parametrize("name", names("experiment"))
-def test_experiments_compose_with_their_entry(name: str) -> None:
-    entry = "pretrain_backbone" if name.startswith("pretrain") else "train_tracker"
-    config = compose(entry, [f"+experiment={name}"], None)
-    assert config.run_dir == f"runs/{name}"
+ENTRIES = {"train": "train_tracker", "pretrain": "pretrain_backbone"}
+EXPERIMENTS = [(group, name) for group in ENTRIES for name in names(f"experiment/{group}")]
+
+
+@pytest.mark.parametrize(("group", "name"), EXPERIMENTS)
+def test_experiments_compose_with_their_entry(group: str, name: str) -> None:
+    config = compose(ENTRIES[group], [f"+experiment={group}/{name}"], None)
+    assert config.run_dir.startswith("runs/") and name in config.run_dir
     instantiate(config.training)
 
 
 @pytest.mark.parametrize("recipe", ["vitl", "mini_match_gpu", "mini_refine_gpu"])
 def test_recipes_of_a_gpu_take_data_from_files_too(recipe: str, tmp_path: Path) -> None:
-    plain = compose("train_tracker", [f"+experiment={recipe}"], None)
+    plain = compose("train_tracker", [f"+experiment=train/{recipe}"], None)
     assert (plain.data.device, plain.training.workers) == ("cpu", 12)
     for name, file in (("kubric", "0000/0000.npy"), ("point_odyssey", "scene/anno.npz")):
         annotation = tmp_path / name / file
         annotation.parent.mkdir(parents=True)
         annotation.touch()
-        overrides = [f"+experiment={recipe}", f"data={name}", f"data.root={tmp_path / name}"]
+        overrides = [f"+experiment=train/{recipe}", f"data={name}", f"data.root={tmp_path / name}"]
         assert isinstance(instantiate(compose("train_tracker", overrides, None).data), FolderTracks)
 
 
 def test_the_pretraining_recipe_of_a_gpu_takes_videos_too(clip: Path) -> None:
-    recipe = ["+experiment=pretrain_gpu"]
+    recipe = ["+experiment=pretrain/gpu"]
     assert compose("pretrain_backbone", recipe, None).data.device == "cuda"
     overrides = [*recipe, "pretrain_data@data=videos", f"data.folder={clip.parent}"]
     assert isinstance(instantiate(compose("pretrain_backbone", overrides, None).data), VideoClips)

@@ -10,8 +10,8 @@ import torch
 from tiny_models import tiny_video
 from transformers import VJEPA2Config, VJEPA2Model
 
-from tracker.model import PointTracker
-from tracker.queries import Queries
+from tracker.points.queries import Queries
+from tracker.tracking.tracker import PointTracker
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = 2
@@ -51,7 +51,7 @@ def test_vitl_recipe(checkpoint: Path, run_command: Callable, tmp_path: Path) ->
     assert fitted.code == 0, fitted.err
     result = run_command(
         ROOT / "train_tracker.py",
-        "+experiment=vitl",
+        "+experiment=train/vitl",
         f"backbone.source={checkpoint}",
         f"backbone.layers=[{','.join(layers)}]",
         "backbone.window=2",
@@ -70,7 +70,7 @@ def test_vitl_recipe(checkpoint: Path, run_command: Callable, tmp_path: Path) ->
 
 def test_mini_gpu_recipes(run_command: Callable, tmp_path: Path) -> None:
     def train(recipe: str, *settings: str) -> PointTracker:
-        command = [ROOT / "train_tracker.py", f"+experiment={recipe}", f"run_dir={recipe}"]
+        command = [ROOT / "train_tracker.py", f"+experiment=train/{recipe}", f"run_dir={recipe}"]
         result = run_command(*command, *SHORT, *settings, cwd=tmp_path)
         assert result.code == 0, result.err
         return PointTracker.from_pretrained(tmp_path / recipe / "best")

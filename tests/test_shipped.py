@@ -8,12 +8,13 @@ import pytest
 import torch
 from transformers import VJEPA2Model
 
-from tracker.backbone import ASSETS, BackboneConfig, FrozenBackbone
-from tracker.evaluation import EvaluationSettings, score_sample, track_sample
-from tracker.hydra_entry import compose, instantiate
-from tracker.metrics import mean_metrics
-from tracker.model import PointTracker
+from tracker.evaluation.metrics import mean_metrics
+from tracker.evaluation.run import EvaluationSettings, score_sample, track_sample
+from tracker.features.backbone import BackboneConfig, FrozenBackbone
+from tracker.features.checkpoints import ASSETS
 from tracker.registry import make_tracker
+from tracker.settings import compose, instantiate
+from tracker.tracking.tracker import PointTracker
 
 SCENES = 3
 FLOOR = 0.60

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from transformers import VJEPA2Config, VJEPA2Model
 
-from tracker.backbone import BackboneConfig, FrozenBackbone
+from tracker.features.backbone import BackboneConfig, FrozenBackbone
 from tracker.head import HeadConfig
-from tracker.inference import InferenceConfig
-from tracker.model import PointTracker, TrackerConfig
-from tracker.video import Video
+from tracker.tracking.config import TrackerConfig
+from tracker.tracking.follower import InferenceConfig
+from tracker.tracking.tracker import PointTracker
+from tracker.video.video import Video
 
 TINY_HEAD = HeadConfig(
     content_channels=16,

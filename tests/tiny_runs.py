@@ -10,13 +10,14 @@ import torch
 from accelerate import Accelerator
 from tiny_models import tiny_tracker
 
-from tracker.checkpoints import RunFolder
-from tracker.data.procedural import SceneConfig
-from tracker.data.procedural_benchmark import ProceduralBenchmark
-from tracker.data.training import FlowConfig, ProceduralTracks, TrackedBatches
-from tracker.losses import LossConfig
-from tracker.training import TrackingTask, train_only
-from tracker.training_loop import TrainingConfig, TrainingLoop
+from tracker.datasets.rendered import ProceduralBenchmark
+from tracker.scenes.renderer import SceneConfig
+from tracker.training.batches import FlowConfig, ProceduralTracks, TrackedBatches
+from tracker.training.loop import TrainingConfig, TrainingLoop
+from tracker.training.losses import LossConfig
+from tracker.training.run_folder import RunFolder
+from tracker.training.task import TrackingTask
+from tracker.training.warm_start import train_only
 
 
 def make_loop(

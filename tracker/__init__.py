@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tracker.errors import UserError
-    from tracker.model import PointTracker
-    from tracker.queries import Queries
+    from tracker.points.queries import Queries
+    from tracker.points.tracks import Tracks
     from tracker.registry import make_tracker
-    from tracker.tracks import Tracks
-    from tracker.video import Video, load_video, write_video
+    from tracker.tracking.tracker import PointTracker
+    from tracker.video.loading import load_video
+    from tracker.video.video import Video
+    from tracker.video.writing import write_video
 
 _PUBLIC = {
-    "PointTracker": "tracker.model",
-    "Queries": "tracker.queries",
-    "Tracks": "tracker.tracks",
+    "PointTracker": "tracker.tracking.tracker",
+    "Queries": "tracker.points.queries",
+    "Tracks": "tracker.points.tracks",
     "UserError": "tracker.errors",
     "Video": "tracker.video",
     "load_video": "tracker.video",

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from tracker.queries import Queries
+from tracker.points.queries import Queries
+from tracker.points.tracks import Tracks
 from tracker.registry import Progress
-from tracker.tracks import Tracks
-from tracker.video import Video
+from tracker.video.video import Video
 
 
 class StaticTracker:
@@ -51,14 +51,14 @@ class LucasKanadeTracker:
         count, length = len(queries), len(video)
         xy = np.repeat(queries.xy[:, None], length, axis=1)
         confidence = np.zeros((count, length), np.float32)
-        confidence[np.arange(count), queries.frames] = 1.0
-        first, last = int(queries.frames.min()), int(queries.frames.max())
+        confidence[np.arange(count), queries.t] = 1.0
+        first, last = int(queries.t.min()), int(queries.t.max())
         total = length - first + last
         forward = enumerate(video.frames(first), start=first)
         backward = zip(range(last, -1, -1), video.reversed_frames(last), strict=True)
         done = 0
         for step, frames in ((1, forward), (-1, backward)):
-            for _ in self._follow(frames, step, queries.frames, xy, confidence):
+            for _ in self._follow(frames, step, queries.t, xy, confidence):
                 done += 1
                 if progress:
                     progress(min(done, total), total)
@@ -84,8 +84,8 @@ class LucasKanadeTracker:
                 )
                 error = missed * 256 / max(gray.shape)
                 xy[active, t] = moved
-                sure = np.clip(1 - error / self.max_round_trip, 0, 1)
-                confidence[active, t] = np.minimum(sure, confidence[active, t - step])
+                certainty = np.clip(1 - error / self.max_round_trip, 0, 1)
+                confidence[active, t] = np.minimum(certainty, confidence[active, t - step])
             previous = gray
             yield t
 

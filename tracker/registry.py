@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from tracker.errors import UserError
-from tracker.queries import Queries
-from tracker.tracks import Tracks
-from tracker.video import Video
+from tracker.points.queries import Queries
+from tracker.points.tracks import Tracks
+from tracker.video.video import Video
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all) as a tracker works through a video."""
@@ -35,7 +35,7 @@ class Tracker(Protocol):
 _FACTORIES: dict[str, str] = {
     "static": "tracker.baselines:StaticTracker",
     "lk": "tracker.baselines:LucasKanadeTracker",
-    "vjepa": "tracker.model:PretrainedTracker",
+    "vjepa": "tracker.tracking.tracker:PretrainedTracker",
 }
 
 

@@ -13,7 +13,7 @@ from torch import Generator
 from tracker.analysis import frames
 from tracker.analysis.features import Settings
 from tracker.analysis.frames import (
-    analyse_frames,
+    analyze_frames,
     frame_importance,
     query_frames,
     select_keyframes,
@@ -21,7 +21,7 @@ from tracker.analysis.frames import (
     video_keyframes,
 )
 from tracker.errors import UserError
-from tracker.video import Video
+from tracker.video.video import Video
 
 SLOTS = torch.arange(16) // 2
 
@@ -110,20 +110,20 @@ def test_damaged_weights_fall_back_but_a_wrong_layer_is_an_error(
     (tmp_path / "config.json").write_bytes((checkpoint / "config.json").read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"cut off")
     settings = Settings(str(tmp_path), size=(64, 64), window=8, clips=2)
-    report = analyse_frames(settings, flash(8, 4), 2, lambda: None)
+    report = analyze_frames(settings, flash(8, 4), 2, lambda: None)
     assert report.numbers["clips"]["array"]["frames"] == [2, 6]
     assert report.numbers["clips"]["array"]["method"] == "uniform"
     assert "cannot be loaded" in report.facts["fallback"]
     with pytest.raises(UserError, match="layers"):
-        analyse_frames(Settings(str(checkpoint), layers=(9,)), flash(8, 4), 2, lambda: None)
+        analyze_frames(Settings(str(checkpoint), layers=(9,)), flash(8, 4), 2, lambda: None)
     with pytest.raises(UserError, match="nowhere"):
-        analyse_frames(Settings(str(tmp_path / "nowhere")), None, 2, lambda: None)
+        analyze_frames(Settings(str(tmp_path / "nowhere")), None, 2, lambda: None)
 
 
 def test_a_report_over_clips(checkpoint: Path) -> None:
     settings = Settings(str(checkpoint), size=(64, 64), window=8, clips=2, layers=(1, 2))
     steps: list[int] = []
-    report = analyse_frames(settings, None, 3, lambda: steps.append(1))
+    report = analyze_frames(settings, None, 3, lambda: steps.append(1))
     assert len(steps) == 4  # two clips for the template, two to look at
     for entry in report.numbers["clips"].values():
         assert entry["frames"] == sorted(set(entry["frames"])) and len(entry["frames"]) == 3

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Generator
 
-from tracker.analysis.match import analyse_match, peaks, sample_points, similarity_maps
+from tracker.analysis.match import analyze_match, peaks, sample_points, similarity_maps
 from tracker.errors import UserError
-from tracker.queries import Queries
-from tracker.video import Video
+from tracker.points.queries import Queries
+from tracker.video.video import Video
 
 
 def test_points_are_read_at_patch_centres_and_between_them() -> None:
@@ -39,7 +39,7 @@ def test_a_planted_feature_is_found_where_it_went() -> None:
 
 def test_numbers_are_in_pixels_of_the_video(open_features: Callable) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (1, 48, 96, 3), np.uint8).repeat(3, 0)
-    report = analyse_match(
+    report = analyze_match(
         open_features(template="none", layers=(1, 2)),
         Video.from_array(frames),
         Queries.parse(["0,84,30", "2,12,6"]),
@@ -55,7 +55,7 @@ def test_numbers_are_in_pixels_of_the_video(open_features: Callable) -> None:
 
 
 def test_a_rendered_clip_is_matched_with_residuals(open_features: Callable) -> None:
-    report = analyse_match(open_features(clips=2, window=4), None, Queries.parse(["3,40,24"]))
+    report = analyze_match(open_features(clips=2, window=4), None, Queries.parse(["3,40,24"]))
     (point,) = report.numbers["points"]
     for version in ("raw", "residual"):
         assert point[version]["best_xy"][3] == [40, 24]
@@ -68,10 +68,10 @@ def test_a_rendered_clip_is_matched_with_residuals(open_features: Callable) -> N
 )
 def test_points_outside_are_refused(open_features: Callable, points: list, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        analyse_match(open_features(), None, Queries.parse(points))
+        analyze_match(open_features(), None, Queries.parse(points))
 
 
 def test_a_video_that_is_too_long_is_refused(open_features: Callable) -> None:
     video = Video.from_array(np.zeros((513, 16, 16, 3), np.uint8))
     with pytest.raises(UserError, match=r"513 frames; choose 512"):
-        analyse_match(open_features(), video, Queries.parse(["0,1,1"]))
+        analyze_match(open_features(), video, Queries.parse(["0,1,1"]))

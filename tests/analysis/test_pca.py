@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Generator
 
-from tracker.analysis.pca import analyse_pca, encode_visible, foreground, principal_components
-from tracker.backbone import FrozenBackbone
+from tracker.analysis.pca import analyze_pca, encode_visible, foreground, principal_components
 from tracker.errors import UserError
-from tracker.pixels import normalise
-from tracker.video import Video
+from tracker.features.backbone import FrozenBackbone
+from tracker.video.pixels import normalise
+from tracker.video.video import Video
 
 
 def test_planted_components_are_found_in_order() -> None:
@@ -91,7 +91,7 @@ def test_hidden_tokens_have_no_influence_but_visible_places_do(
 
 def test_the_report_names_every_row(open_features: Callable) -> None:
     video = Video.from_array(np.random.default_rng(0).integers(0, 256, (5, 40, 60, 3), np.uint8))
-    report = analyse_pca(open_features(clips=2), video)
+    report = analyze_pca(open_features(clips=2), video)
     (entry,) = report.numbers["pca"]
     rows = [
         f"{version}, {what}"
@@ -106,4 +106,4 @@ def test_the_report_names_every_row(open_features: Callable) -> None:
 
 def test_a_clip_of_one_token_is_refused(open_features: Callable) -> None:
     with pytest.raises(UserError, match="1 tokens"):
-        analyse_pca(open_features(size=(16, 16), window=2, template="none"), None)
+        analyze_pca(open_features(size=(16, 16), window=2, template="none"), None)

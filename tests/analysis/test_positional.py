@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from tracker.analysis.moving_objects import LARGEST, SMALLEST, moving_objects
-from tracker.analysis.positional import analyse_positional
+from tracker.analysis.positional import analyze_positional
 from tracker.analysis.similarity import positional_share, random_places, similarities
 from tracker.analysis.variability import (
     cosine_variability,
@@ -125,7 +125,7 @@ def test_only_the_object_moves() -> None:
 
 def test_the_report_has_raw_and_corrected_numbers(open_features: Callable) -> None:
     features = open_features(clips=5, window=4)
-    report = analyse_positional(features)
+    report = analyze_positional(features)
     similarity = report.numbers["similarity"]
     assert set(similarity) == set(report.numbers["overlap"]) == {"raw", "corrected"}
     assert report.facts["template_clips"] == 2 and report.facts["measured_clips"] == 3
@@ -142,7 +142,7 @@ def test_the_report_has_raw_and_corrected_numbers(open_features: Callable) -> No
 
 
 def test_without_a_template_all_clips_are_measured_raw(open_features: Callable) -> None:
-    report = analyse_positional(open_features(clips=2, template="none", window=4))
+    report = analyze_positional(open_features(clips=2, template="none", window=4))
     assert set(report.numbers["similarity"]) == {"raw"}
     assert report.facts["measured_clips"] == 2
 
@@ -167,4 +167,4 @@ def test_a_template_fitted_on_the_clips_it_is_applied_to_centres_them(
 )
 def test_too_little_is_refused(open_features: Callable, changes: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        analyse_positional(open_features(**changes))
+        analyze_positional(open_features(**changes))

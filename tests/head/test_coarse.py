@@ -34,8 +34,8 @@ def test_coarse_match_finds_a_planted_feature() -> None:
     level = Level.of(features, (96, 96))
     query = features[0, 1, :, 2, 4][None, None]
     match = CoarseMatch(1)
-    xy, judged, logits = match([query], [level], (96, 96))
-    assert xy.shape == judged.shape == (1, 1, 3, 2)
+    xy, visibility_logits, logits = match([query], [level], (96, 96))
+    assert xy.shape == visibility_logits.shape == (1, 1, 3, 2)
     assert logits.shape == (1, 1, 3, 6, 6)
     assert (xy[0, 0, 1] - torch.tensor([72.0, 40.0])).norm() < 2
 

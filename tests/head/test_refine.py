@@ -13,13 +13,13 @@ from tracker.head.refine import Candidates, RefinementStep, describe_state, stat
 
 def test_state_knows_motion_and_borders_but_not_where_time_began() -> None:
     xy = torch.rand(1, 2, 5, 2) * 20 + 200
-    judged = torch.zeros(1, 2, 5, 2)
+    visibility_logits = torch.zeros(1, 2, 5, 2)
     time = torch.arange(5).expand(1, 2, 5)
-    state = describe_state(xy, judged, time, (512, 512))
+    state = describe_state(xy, visibility_logits, time, (512, 512))
     assert state.shape[-1] == state_features()
-    moved = describe_state(xy + 30, judged, time, (512, 512))
+    moved = describe_state(xy + 30, visibility_logits, time, (512, 512))
     torch.testing.assert_close(state, moved, atol=1e-4, rtol=1e-4)
-    near_border = describe_state(xy - 195, judged, time, (512, 512))
+    near_border = describe_state(xy - 195, visibility_logits, time, (512, 512))
     assert not torch.allclose(state, near_border)
 
 
@@ -43,10 +43,11 @@ def test_a_step_goes_over_to_the_candidate_that_it_believes() -> None:
 
 
 def test_an_absent_candidate_neither_pulls_nor_is_described() -> None:
-    sure = torch.tensor([0.5, 0.0]).view(1, 1, 1, 2)
+    certainty = torch.tensor([0.5, 0.0]).view(1, 1, 1, 2)
     here = torch.zeros(1, 1, 1, 2)
     near, far = (
-        Candidates(torch.tensor([[1.0, 2.0], [x, x]]).view(1, 1, 1, 2, 2), sure) for x in (3.0, 1e6)
+        Candidates(torch.tensor([[1.0, 2.0], [x, x]]).view(1, 1, 1, 2, 2), certainty)
+        for x in (3.0, 1e6)
     )
     assert torch.equal(near.describe(here), far.describe(here))
     pull = torch.full((1, 1, 1, 2), 50.0)
@@ -62,9 +63,9 @@ def test_a_step_heeds_what_lies_at_the_coarse_match_wherever_it_stands() -> None
     here, coarse = torch.full((2, 1, 2, 3, 2), 8.0)
     coarse = coarse + 40
     candidates = Candidates(coarse[..., None, :], torch.ones(1, 2, 3, 1))
-    seen = step.look([level], [query], coarse)
+    seen = step.correlate([level], [query], coarse)
     assert seen.shape == (1, 2, 3, 8)
-    other = step.look([level], [-query], coarse)
+    other = step.correlate([level], [-query], coarse)
 
     def judge(at_match: torch.Tensor) -> torch.Tensor:
         zeros = torch.zeros_like(here)

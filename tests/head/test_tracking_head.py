@@ -9,7 +9,7 @@ import torch
 from tiny_models import TINY_HEAD
 
 from tracker.errors import UserError
-from tracker.flow import FlowProposals
+from tracker.flow.chains import FlowProposals
 from tracker.head import HeadConfig, TrackingHead
 
 T, N = 6, 5
@@ -58,7 +58,7 @@ def test_every_branch_can_be_switched_off(use_vjepa: bool, use_rgb: bool, iterat
     )
     output = run(head, inputs())
     assert len(output.xy) == iterations + 1
-    assert output.xy[-1].shape == output.judged[-1].shape == (1, N, T, 2)
+    assert output.xy[-1].shape == output.visibility_logits[-1].shape == (1, N, T, 2)
     finest = 16 if use_rgb else 4
     assert output.coarse_logits.shape == (1, N, T, finest, finest)
     assert ((output.confidence >= 0) & (output.confidence <= 1)).all()
@@ -105,13 +105,13 @@ def test_refinement_looks_at_the_coarse_match_once_even_where_flow_leads_elsewhe
 ) -> None:
     head, data = make_head(use_flow=True), inputs()
     looked: list[torch.Tensor] = []
-    look = head.refine.look
+    correlate = head.refine.correlate
 
     def watch(levels: list, queries: list, xy: torch.Tensor) -> torch.Tensor:
         looked.append(xy)
-        return look(levels, queries, xy)
+        return correlate(levels, queries, xy)
 
-    monkeypatch.setattr(head.refine, "look", watch)
+    monkeypatch.setattr(head.refine, "correlate", watch)
     match = run(head, data, iterations=0).xy[0]
     assert looked == []
     elsewhere = (match + 32) % 64
@@ -132,7 +132,7 @@ def test_all_parameters_learn() -> None:
     torch.nn.init.normal_(head.projection.adapter.up.weight, std=0.1)
     torch.nn.init.normal_(head.coarse.conv2.weight, std=0.1)
     output = run(head, inputs())
-    total = sum(x.square().mean() for x in output.xy + output.judged)
+    total = sum(x.square().mean() for x in output.xy + output.visibility_logits)
     (total + output.coarse_logits.square().mean()).backward()
     without = [n for n, p in head.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from tracker.backbone import BackboneConfig, FeatureVolume, FrozenBackbone, load_config
-from tracker.data.clips import ClipSource, open_clips
+from tracker.datasets.clips import ClipSource, open_clips
 from tracker.errors import UserError
-from tracker.pixels import shrink_frames
-from tracker.template import PositionalTemplate, TemplateFitter
-from tracker.video import Video
+from tracker.features.backbone import BackboneConfig, FeatureVolume, FrozenBackbone
+from tracker.features.checkpoints import load_config
+from tracker.features.template import PositionalTemplate
+from tracker.features.template_fitter import TemplateFitter
+from tracker.video.pixels import shrink_frames
+from tracker.video.video import Video
 
 DEFAULT_SIZE = (256, 256)
 DEFAULT_WINDOW = 16
@@ -27,7 +29,7 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True)
 class Settings:
-    """What to analyse and with which features.
+    """What to analyze and with which features.
 
     Attributes:
         backbone: `mini`, a hub id or a folder.

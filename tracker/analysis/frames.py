@@ -15,9 +15,9 @@ from tracker.analysis.features import Features, Settings, Step, read_frames
 from tracker.analysis.figures import Panel, Row, draw_lines, draw_rows
 from tracker.analysis.report import Figure, Report, Table
 from tracker.analysis.variability import l2_variability
-from tracker.backbone import ASSETS, MINI, load_config
 from tracker.errors import UserError
-from tracker.video import Video
+from tracker.features.checkpoints import ASSETS, MINI, load_config
+from tracker.video.video import Video
 
 MAX_FRAMES = 256
 """Longer videos are thinned evenly to at most so many frames before they are encoded."""
@@ -184,7 +184,7 @@ def query_frames(video: Video, backbone: str, device: str = "cpu") -> Keyframes:
     return video_keyframes(features, video, k)
 
 
-def analyse_frames(settings: Settings, video: Video | None, k: int, step: Step) -> Report:
+def analyze_frames(settings: Settings, video: Video | None, k: int, step: Step) -> Report:
     """Choose key frames of a video, or of `settings.clips` clips of the source.
 
     Without a usable checkpoint the frames of a video are spread evenly, and the report says so.

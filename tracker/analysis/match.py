@@ -16,8 +16,8 @@ from tracker.analysis.features import Features, read_frames
 from tracker.analysis.figures import Panel, Row, draw_rows, evenly
 from tracker.analysis.report import Figure, Report, Table
 from tracker.errors import UserError
-from tracker.queries import Queries
-from tracker.video import Video
+from tracker.points.queries import Queries
+from tracker.video.video import Video
 
 MAX_FRAMES = 512
 SHOWN_FRAMES = 8
@@ -61,7 +61,7 @@ def peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([x, y], -1), value
 
 
-def analyse_match(features: Features, video: Video | None, queries: Queries) -> Report:
+def analyze_match(features: Features, video: Video | None, queries: Queries) -> Report:
     """Draw similarity maps of points of a video, or of the first clip at the input size.
 
     Raises:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import torch
 from torch import Generator, Tensor
 
-from tracker.data.photometric import PhotometricConfig
-from tracker.data.procedural import SceneConfig, render_scenes
-from tracker.data.scene_motion import MotionConfig
-from tracker.data.textures import TextureBank
+from tracker.scenes.motion import MotionConfig
+from tracker.scenes.photometric import PhotometricConfig
+from tracker.scenes.renderer import SceneConfig, render_scenes
+from tracker.scenes.textures import TextureBank
 
 MOTION = MotionConfig(
     min_speed=0.02, max_speed=0.06, static=0, nonrigid=0, camera_static=1, shake=0

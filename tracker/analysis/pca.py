@@ -17,11 +17,11 @@ from torch import Tensor
 from tracker.analysis.features import Features, read_frames
 from tracker.analysis.figures import Panel, Row, draw_rows, evenly
 from tracker.analysis.report import Figure, Report, Table
-from tracker.backbone import FrozenBackbone
 from tracker.errors import UserError
-from tracker.pixels import normalise
-from tracker.rotary import grid_positions, rotary_tables, run_layer
-from tracker.video import Video
+from tracker.features.backbone import FrozenBackbone
+from tracker.features.rotary import grid_positions, rotary_tables, run_layer
+from tracker.video.pixels import normalise
+from tracker.video.video import Video
 
 COMPONENTS = 3
 SHOWN_TUBELETS = 8
@@ -119,7 +119,7 @@ def encode_visible(backbone: FrozenBackbone, frames: Tensor, visible: Tensor) ->
     return torch.cat([wanted[i] for i in backbone.config.layers]).float().cpu()
 
 
-def analyse_pca(features: Features, video: Video | None) -> Report:
+def analyze_pca(features: Features, video: Video | None) -> Report:
     """Draw components of the first window of a video, or of the first clip.
 
     Raises:

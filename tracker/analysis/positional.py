@@ -31,7 +31,7 @@ Versions = dict[str, Tensor]
 """`raw` and, with a template, `corrected` features of one shape."""
 
 
-def analyse_positional(features: Features) -> Report:
+def analyze_positional(features: Features) -> Report:
     """Measure similarities and variability on clips that the template has not seen.
 
     A template of `fit` averages the first half of the clips; the numbers come from the other half.

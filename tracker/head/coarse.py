@@ -73,9 +73,13 @@ class CoarseMatch(nn.Module):
         pooled = torch.cat(
             [hidden.amax((2, 3)), hidden.mean((2, 3)), logits.amax((1, 2))[:, None]], 1
         )
-        judged = self.judge(pooled)
+        visibility_logits = self.judge(pooled)
         xy = self.soft_argmax(logits, size)
-        return xy.unflatten(0, shape), judged.unflatten(0, shape), logits.unflatten(0, shape)
+        return (
+            xy.unflatten(0, shape),
+            visibility_logits.unflatten(0, shape),
+            logits.unflatten(0, shape),
+        )
 
     def soft_argmax(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """Mean position near the peak of maps `(M, h, w)`, as `(M, 2)` fine pixels."""

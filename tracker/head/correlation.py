@@ -41,7 +41,7 @@ class Level:
         """Concatenate along time."""
         return Level(torch.cat([level.table for level in levels], 1), levels[0].stride)
 
-    def frames(self, index: slice) -> Level:
+    def select_frames(self, index: slice) -> Level:
         """Return some of the frames."""
         return Level(self.table[:, index], self.stride)
 

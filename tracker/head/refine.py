@@ -37,25 +37,25 @@ class Candidates:
 
     Attributes:
         xy: `(B, N, T, K, 2)` fine pixels.
-        sure: `(B, N, T, K)` in 0..1; 0 where there is no proposal.
+        certainty: `(B, N, T, K)` in 0..1; 0 where there is no proposal.
     """
 
     xy: Tensor
-    sure: Tensor
+    certainty: Tensor
 
     def describe(self, xy: Tensor) -> Tensor:
         """Describe the way from `(B, N, T, 2)`, as `(B, N, T, CANDIDATE_FEATURES * K)`."""
         way = self.way_from(xy)
         near, far = (way / 2).clamp(-2, 2), (way / 16).clamp(-2, 2)
-        return torch.cat([near, far, self.sure[..., None]], dim=-1).flatten(-2)
+        return torch.cat([near, far, self.certainty[..., None]], dim=-1).flatten(-2)
 
     def way_from(self, xy: Tensor) -> Tensor:
         """Return the way from positions `(B, N, T, 2)` to each, 0 where there is none."""
-        return (self.xy - xy[..., None, :]) * (self.sure > 0)[..., None]
+        return (self.xy - xy[..., None, :]) * (self.certainty > 0)[..., None]
 
     def attract(self, xy: Tensor, logits: Tensor) -> Tensor:
         """Move positions `(B, N, T, 2)` towards the candidates, by logits `(B, N, T, K)`."""
-        logits = (logits - RELUCTANCE).masked_fill(self.sure <= 0, float("-inf"))
+        logits = (logits - RELUCTANCE).masked_fill(self.certainty <= 0, float("-inf"))
         share = torch.cat([torch.zeros_like(logits[..., :1]), logits], dim=-1).softmax(-1)[..., 1:]
         return xy + (share[..., None] * self.way_from(xy)).sum(-2)
 
@@ -114,7 +114,7 @@ class RefinementStep(nn.Module):
         nn.init.normal_(self.update.weight, std=0.01)
         nn.init.zeros_(self.update.bias)
 
-    def look(self, levels: list[Level], queries: list[Tensor], xy: Tensor) -> Tensor:
+    def correlate(self, levels: list[Level], queries: list[Tensor], xy: Tensor) -> Tensor:
         """Compare queries with what lies round positions, on all levels.
 
         Args:
@@ -135,7 +135,7 @@ class RefinementStep(nn.Module):
         levels: list[Level],
         queries: list[Tensor],
         xy: Tensor,
-        judged: Tensor,
+        visibility_logits: Tensor,
         at_match: Tensor,
         candidates: Candidates,
         time_to_query: Tensor,
@@ -146,9 +146,9 @@ class RefinementStep(nn.Module):
         Args:
             levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
             xy: `(B, N, T, 2)` current positions in fine pixels.
-            judged: `(B, N, T, 2)` current logits of visibility and of being uncertain.
-            at_match: `(B, N, T, levels * correlation_channels)`, what `look` sees at the coarse
-                match.
+            visibility_logits: `(B, N, T, 2)` current logits of visibility and of being uncertain.
+            at_match: `(B, N, T, levels * correlation_channels)`, what `correlate` sees at the
+                coarse match.
             candidates: places that may be gone over to.
             time_to_query: `(B, N, T)` frames since the query's frame.
             size: `(W, H)` of the fine image.
@@ -156,8 +156,11 @@ class RefinementStep(nn.Module):
         Returns:
             New positions and logits, of the same shapes.
         """
-        here = self.look(levels, queries, xy)
-        state = [describe_state(xy, judged, time_to_query, size), candidates.describe(xy)]
+        here = self.correlate(levels, queries, xy)
+        state = [
+            describe_state(xy, visibility_logits, time_to_query, size),
+            candidates.describe(xy),
+        ]
         state = torch.cat(state, dim=-1).to(here.dtype)
         tokens = self.embed(torch.cat([here, at_match, state], dim=-1))
         flat = tokens.flatten(0, 1)
@@ -165,7 +168,7 @@ class RefinementStep(nn.Module):
             flat = block(flat)
         change = self.update(self.norm(flat)).unflatten(0, xy.shape[:2]).float()
         move, verdict, pull = change.split([2, 2, change.shape[-1] - 4], dim=-1)
-        return candidates.attract(xy, pull) + STEP_PIXELS * move, judged + verdict
+        return candidates.attract(xy, pull) + STEP_PIXELS * move, visibility_logits + verdict
 
 
 def state_features() -> int:
@@ -174,7 +177,7 @@ def state_features() -> int:
 
 
 def describe_state(
-    xy: Tensor, judged: Tensor, time_to_query: Tensor, size: tuple[int, int]
+    xy: Tensor, visibility_logits: Tensor, time_to_query: Tensor, size: tuple[int, int]
 ) -> Tensor:
     """Describe each frame's state: motion from and to its neighbours, logits, borders, time.
 
@@ -194,7 +197,7 @@ def describe_state(
             motion.clamp(-4, 4),
             angles.sin(),
             angles.cos(),
-            judged.clamp(-8, 8) / 4,
+            visibility_logits.clamp(-8, 8) / 4,
             borders.clamp(-2, 2),
             time.clamp(-4, 4),
             (time_to_query == 0)[..., None].to(xy.dtype),

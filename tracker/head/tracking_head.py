@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tracker.flow import FlowProposals
+from tracker.flow.chains import FlowProposals
 from tracker.head.coarse import CoarseMatch
 from tracker.head.config import HeadConfig
 from tracker.head.correlation import Level, sample_query_patches
@@ -41,10 +41,10 @@ class FrameFeatures:
     def num_frames(self) -> int:
         return self.levels[0].table.shape[1]
 
-    def frames(self, index: slice) -> FrameFeatures:
+    def select_frames(self, index: slice) -> FrameFeatures:
         """Return some of the frames."""
         return FrameFeatures(
-            [level.frames(index) for level in self.levels],
+            [level.select_frames(index) for level in self.levels],
             self.size,
             None if self.gray is None else self.gray[index],
         )
@@ -73,7 +73,7 @@ class QueryDescriptors:
     patches: list[Tensor]
     xy: Tensor
 
-    def points(self, index: slice | Tensor) -> QueryDescriptors:
+    def select_points(self, index: slice | Tensor) -> QueryDescriptors:
         """Return some of the points."""
         return QueryDescriptors(
             [p[:, index] for p in self.patches],
@@ -87,23 +87,23 @@ class HeadOutput:
 
     Attributes:
         xy: each `(B, N, T, 2)` fine pixels.
-        judged: each `(B, N, T, 2)` logits of visibility and of being uncertain.
+        visibility_logits: each `(B, N, T, 2)` logits of visibility and of being uncertain.
         coarse_logits: `(B, N, T, h, w)`, or None where no coarse match was needed.
     """
 
     xy: list[Tensor]
-    judged: list[Tensor]
+    visibility_logits: list[Tensor]
     coarse_logits: Tensor | None
 
     @property
     def confidence(self) -> Tensor:
         """`(B, N, T)` probability of being visible and certain, after the last iteration."""
-        return confidence_of(self.judged[-1])
+        return confidence_of(self.visibility_logits[-1])
 
 
-def confidence_of(judged: Tensor) -> Tensor:
+def confidence_of(visibility_logits: Tensor) -> Tensor:
     """Probability of being visible and certain, from logits `(..., 2)` of visible and uncertain."""
-    visible, uncertain = judged.unbind(-1)
+    visible, uncertain = visibility_logits.unbind(-1)
     return visible.sigmoid() * (1 - uncertain.sigmoid())
 
 
@@ -185,31 +185,31 @@ class TrackingHead(nn.Module):
                 `(B, N, T, 2)`; refinement starts from them.
             iterations: refinement steps; the config's by default.
         """
-        match, judged, logits = self._match(features, queries)
-        proposed = self._propose(match.detach(), judged.detach(), flow)
+        match, visibility_logits, logits = self._match(features, queries)
+        proposed = self._propose(match.detach(), visibility_logits.detach(), flow)
         xy = begin = match
         if self.config.use_flow and flow is not None:
-            begin = torch.where(flow.sure[..., None] > 0, flow.xy, match)
+            begin = torch.where(flow.certainty[..., None] > 0, flow.xy, match)
         if known is not None:
-            mask, known_xy, known_judged = known
+            mask, known_xy, known_logits = known
             xy = torch.where(mask[..., None], known_xy, xy)
             begin = torch.where(mask[..., None], known_xy, begin)
-            judged = torch.where(mask[..., None], known_judged, judged)
+            visibility_logits = torch.where(mask[..., None], known_logits, visibility_logits)
         here = (time_to_query == 0)[..., None]
         start = queries.xy[:, :, None].float()
-        all_xy, all_judged = [torch.where(here, start, xy)], [judged]
+        all_xy, all_logits = [torch.where(here, start, xy)], [visibility_logits]
         xy = torch.where(here, start, begin)
         steps = self.config.iterations
         if steps and iterations is not None:
             steps = iterations
         if steps:
-            at_match = self.refine.look(features.levels, queries.patches, match.detach())
+            at_match = self.refine.correlate(features.levels, queries.patches, match.detach())
         for _ in range(steps):
-            xy, judged = self.refine(
+            xy, visibility_logits = self.refine(
                 features.levels,
                 queries.patches,
                 xy.detach(),
-                judged.detach(),
+                visibility_logits.detach(),
                 at_match,
                 proposed,
                 time_to_query,
@@ -217,8 +217,8 @@ class TrackingHead(nn.Module):
             )
             xy = torch.where(here, start, xy)
             all_xy.append(xy)
-            all_judged.append(judged)
-        return HeadOutput(all_xy, all_judged, logits)
+            all_logits.append(visibility_logits)
+        return HeadOutput(all_xy, all_logits, logits)
 
     def _match(
         self, features: FrameFeatures, queries: QueryDescriptors
@@ -227,13 +227,15 @@ class TrackingHead(nn.Module):
         middle = queries.patches[0].shape[2] // 2
         vectors = [patch[:, :, middle] for patch in queries.patches[: self.branches]]
         maps = features.levels[: self.branches]
-        xy, judged, logits = self.coarse(vectors, maps, features.size)
-        return xy.float(), judged.float(), logits
+        xy, visibility_logits, logits = self.coarse(vectors, maps, features.size)
+        return xy.float(), visibility_logits.float(), logits
 
-    def _propose(self, match: Tensor, judged: Tensor, flow: FlowProposals | None) -> Candidates:
+    def _propose(
+        self, match: Tensor, visibility_logits: Tensor, flow: FlowProposals | None
+    ) -> Candidates:
         """Collect the places that refinement may go over to."""
-        found = [(match, confidence_of(judged))]
+        found = [(match, confidence_of(visibility_logits))]
         if self.config.use_flow:
             flow = flow or FlowProposals(match, torch.zeros_like(match[..., 0]))
-            found.append((flow.xy, flow.sure))
+            found.append((flow.xy, flow.certainty))
         return Candidates(*(torch.stack(x, dim=3) for x in zip(*found, strict=True)))

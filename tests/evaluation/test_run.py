@@ -1,0 +1,282 @@
+"""Benchmark runs: scores, files, interruption, broken videos, overlays."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tracker import registry
+from tracker.baselines import StaticTracker
+from tracker.datasets.benchmark import Sample
+from tracker.datasets.tapvid import TapVid
+from tracker.errors import UserError
+from tracker.evaluation.metrics import METRIC_NAMES
+from tracker.evaluation.overlays import write_best_and_worst
+from tracker.evaluation.report import Report, format_table
+from tracker.evaluation.run import EvaluationSettings, evaluate, tracks_path
+from tracker.points.queries import Queries
+from tracker.points.tracks import Tracks
+from tracker.video.loading import load_video
+from tracker.video.video import Video
+
+
+class Spy(StaticTracker):
+    """Notes the videos that it is given; stops the run at the one called `stop_at`."""
+
+    seen: list[tuple[str, tuple[int, int]]]
+    stop_at: str | None
+    error: type[BaseException]
+
+    def track(self, video: Video, queries: Queries, progress: Any = None) -> Tracks:
+        if video.name == Spy.stop_at:
+            raise Spy.error(f"cannot track {video.name}")
+        Spy.seen.append((video.name, video.size))
+        return super().track(video, queries, progress)
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> type[Spy]:
+    """The tracker `spy`."""
+    monkeypatch.setitem(registry._FACTORIES, "spy", f"{__name__}:Spy")
+    Spy.seen, Spy.stop_at, Spy.error = [], None, KeyboardInterrupt
+    return Spy
+
+
+def run(path: Path, out: Path, *trackers: str, **settings: Any) -> Report:
+    return evaluate(TapVid("tiny", path), trackers, EvaluationSettings(**settings), out)
+
+
+@pytest.mark.parametrize("mode", ["first", "strided"])
+def test_metrics_json_has_the_agreed_shape(benchmark_file: Path, tmp_path: Path, mode: str) -> None:
+    report = run(benchmark_file, tmp_path / "out", "static", "lk", query_mode=mode)
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert content["benchmark"] == "tiny" and content["query_mode"] == mode
+    assert content["input_size"] == "native" and content["complete"] is True
+    assert content["failed"] == {} == report.failed
+    assert set(content["trackers"]) == {"static", "lk"}
+    for entry in content["trackers"].values():
+        assert set(entry) == {"mean", "videos", "seconds_per_video"}
+        assert set(entry["videos"]) == {"one", "two", "still"}
+        assert entry["seconds_per_video"] >= 0
+        for scores in (entry["mean"], *entry["videos"].values()):
+            assert set(METRIC_NAMES) <= set(scores)
+            assert all(scores[k] is None or 0 <= scores[k] <= 1 for k in METRIC_NAMES)
+        for name in METRIC_NAMES:
+            values = [v[name] for v in entry["videos"].values()]
+            assert entry["mean"][name] == pytest.approx(np.mean(values))
+    # The frames move one pixel per frame of 64x48, which static does not follow.
+    lk, static = (content["trackers"][t]["mean"]["average_jaccard"] for t in ("lk", "static"))
+    assert lk > static + 0.2
+    still = content["trackers"]["static"]["videos"]["still"]
+    assert still["average_pts_within_thresh"] == 1
+
+
+def test_csv_and_table_repeat_the_json(benchmark_file: Path, tmp_path: Path) -> None:
+    report = run(benchmark_file, tmp_path, "static", "lk")
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["tracker"], r["video"]) for r in rows] == [
+        (t, v) for t in ("static", "lk") for v in ("one", "two", "still", "mean")
+    ]
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    mean = content["trackers"]["lk"]["mean"]
+    assert [float(rows[-1][k]) for k in METRIC_NAMES] == [mean[k] for k in METRIC_NAMES]
+    title, header, *lines = format_table(report).splitlines()
+    assert "tiny" in title and "first queries" in title and "native frames" in title
+    assert "3 videos" in title and "256x256" in title
+    assert header.split()[:5] == ["tracker", "AJ", "delta", "OA", "<1"]
+    assert [line.split()[0] for line in lines] == ["static", "lk"]
+    assert lines[1].split()[1] == f"{100 * mean['average_jaccard']:.1f}"
+
+
+def test_what_cannot_be_judged_is_null(make_entry: Callable, tmp_path: Path) -> None:
+    entry = make_entry(np.full((3, 32, 32, 3), 9, np.uint8))
+    entry["points"][:] = 0.5
+    entry["occluded"][:, :-1] = True  # seen in the last frame only: nothing follows the query
+    path = tmp_path / "late.pkl"
+    path.write_bytes(pickle.dumps({"late": entry}))
+    report = run(path, tmp_path, "static")
+    text = (tmp_path / "metrics.json").read_text()
+    scores = json.loads(text)["trackers"]["static"]["videos"]["late"]
+    assert "NaN" not in text and scores["average_jaccard"] is None
+    assert "nan" not in (tmp_path / "metrics.csv").read_text()
+    assert " - " in format_table(report) and "nan" not in format_table(report)
+
+
+def test_input_size_resizes_what_trackers_see(
+    benchmark_file: Path, tmp_path: Path, spy: type[Spy]
+) -> None:
+    report = run(benchmark_file, tmp_path, "spy", input_size=256, limit=2)
+    assert spy.seen == [("one", (256, 256)), ("two", (256, 256))]
+    assert "frames resized to 256x256" in format_table(report)
+    native = run(benchmark_file, tmp_path / "native", "static", limit=2)
+    # Where a tracker does not look at the frames, the scores do not depend on their size.
+    means = [r.trackers[t]["mean"] for r, t in ((report, "spy"), (native, "static"))]
+    for name in METRIC_NAMES:
+        assert means[0][name] == pytest.approx(means[1][name])
+
+
+def test_an_interrupted_run_resumes(benchmark_file: Path, tmp_path: Path, spy: type[Spy]) -> None:
+    spy.stop_at = "two"
+    with pytest.raises(KeyboardInterrupt):
+        run(benchmark_file, tmp_path, "static", "spy")
+    assert json.loads((tmp_path / "metrics.json").read_text())["complete"] is False
+    spy.stop_at = None
+    report = run(benchmark_file, tmp_path, "static", "spy")
+    assert [name for name, _ in spy.seen] == ["one", "two", "still"]  # `one` ran once
+    fresh = run(benchmark_file, tmp_path / "fresh", "static")
+    for name in METRIC_NAMES:
+        expected = fresh.trackers["static"]["mean"][name]
+        assert report.trackers["spy"]["mean"][name] == pytest.approx(expected)
+    assert set(report.trackers["static"]["videos"]) == {"one", "two", "still"}
+
+
+def test_a_complete_run_starts_over(benchmark_file: Path, tmp_path: Path, spy: type[Spy]) -> None:
+    run(benchmark_file, tmp_path, "spy")
+    run(benchmark_file, tmp_path, "spy")
+    assert len(spy.seen) == 6
+
+
+@pytest.mark.parametrize("change", [{"query_mode": "strided"}, {"input_size": 128}, {"limit": 2}])
+def test_other_settings_do_not_resume(
+    benchmark_file: Path, tmp_path: Path, spy: type[Spy], change: dict
+) -> None:
+    spy.stop_at = "two"
+    with pytest.raises(KeyboardInterrupt):
+        run(benchmark_file, tmp_path, "spy")
+    spy.stop_at = None
+    run(benchmark_file, tmp_path, "spy", **change)
+    assert [name for name, _ in spy.seen].count("one") == 2
+
+
+def test_other_weights_of_the_same_name_do_not_resume(
+    benchmark_file: Path, tmp_path: Path, spy: type[Spy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spy, "fingerprint", "before", raising=False)
+    spy.stop_at = "two"
+    with pytest.raises(KeyboardInterrupt):
+        run(benchmark_file, tmp_path, "spy")
+    spy.stop_at = None
+    monkeypatch.setattr(spy, "fingerprint", "after")
+    run(benchmark_file, tmp_path, "spy")
+    assert [name for name, _ in spy.seen].count("one") == 2
+
+
+def test_resuming_with_other_trackers_leaves_no_half_column(
+    benchmark_file: Path, tmp_path: Path, spy: type[Spy]
+) -> None:
+    spy.stop_at = "two"
+    with pytest.raises(KeyboardInterrupt):
+        run(benchmark_file, tmp_path, "lk", "spy")
+    report = run(benchmark_file, tmp_path, "lk")
+    assert set(report.trackers) == {"lk"}
+    assert set(report.trackers["lk"]["videos"]) == {"one", "two", "still"}
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", "{}"])
+def test_a_damaged_report_starts_over(benchmark_file: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "metrics.json").write_text(text)
+    assert len(run(benchmark_file, tmp_path, "static").trackers["static"]["videos"]) == 3
+
+
+@pytest.mark.parametrize("error", [UserError, RuntimeError])
+def test_a_video_that_fails_costs_only_itself(
+    benchmark_file: Path, tmp_path: Path, spy: type[Spy], error: type[Exception]
+) -> None:
+    spy.stop_at, spy.error = "two", error
+    report = run(benchmark_file, tmp_path, "static", "spy")
+    # For all trackers, or their means would be of different videos.
+    assert set(report.trackers["spy"]["videos"]) == {"one", "still"}
+    assert set(report.trackers["static"]["videos"]) == {"one", "still"}
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(content["failed"]) == ["two"] and "cannot track two" in content["failed"]["two"]
+
+
+def test_a_run_without_any_score_is_an_error_and_leaves_nothing(
+    benchmark_file: Path, tmp_path: Path
+) -> None:
+    benchmark_file.write_bytes(pickle.dumps({"a": {}, "b": {}}))
+    with pytest.raises(UserError, match="video a lacks video"):
+        run(benchmark_file, tmp_path / "out", "static")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"query_mode": "last"},
+        {"input_size": "big"},
+        {"input_size": 0},
+        {"limit": 0},
+        {"limit": "many"},
+    ],
+)
+def test_wrong_settings_are_refused(wrong: dict) -> None:
+    (name,) = wrong
+    with pytest.raises(UserError, match=name):
+        EvaluationSettings(**wrong)
+
+
+def test_no_tracker_or_an_unknown_one(benchmark_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="names no tracker"):
+        run(benchmark_file, tmp_path / "out")
+    with pytest.raises(UserError, match="'nope'"):
+        run(benchmark_file, tmp_path / "out", "static", "nope")
+    assert not (tmp_path / "out").exists()
+
+
+def test_overlays_of_best_and_worst(benchmark_file: Path, tmp_path: Path) -> None:
+    benchmark = TapVid("tiny", benchmark_file)
+    settings = EvaluationSettings(keep_tracks=True)
+    report = evaluate(benchmark, ["static", "lk"], settings, tmp_path)
+    saved = Tracks.load(tracks_path(tmp_path, "lk", "one"))
+    assert saved.size == (64, 48) and saved.num_frames == 10
+    paths = list(write_best_and_worst(benchmark, report, 1))
+    assert sorted(paths) == sorted((tmp_path / "overlays").iterdir()) and len(paths) == 4
+    for tracker in ("static", "lk"):
+        videos = report.trackers[tracker]["videos"]
+        scores = {name: v["average_jaccard"] for name, v in videos.items()}
+        for kind, choose in (("best", max), ("worst", min)):
+            (path,) = (p for p in paths if p.name.startswith(f"{tracker}-{kind}-"))
+            name = path.stem.rsplit("-", 1)[1]
+            assert scores[name] == choose(scores.values())
+            assert len(load_video(path)) == len(dict(benchmark)[name]().video)
+
+
+def test_overlays_of_few_videos_are_drawn_once(benchmark_file: Path, tmp_path: Path) -> None:
+    benchmark = TapVid("tiny", benchmark_file)
+    settings = EvaluationSettings(keep_tracks=True, limit=1)
+    report = evaluate(benchmark, ["static"], settings, tmp_path)
+    assert [p.name[:11] for p in write_best_and_worst(benchmark, report, 5)] == ["static-best"]
+
+
+def test_videos_are_loaded_one_at_a_time(benchmark_file: Path, tmp_path: Path) -> None:
+    class Counting(TapVid):
+        loaded = 0
+
+        def __iter__(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
+            for name, load in super().__iter__():
+
+                def counted(load: Callable[[], Sample] = load) -> Sample:
+                    Counting.loaded += 1
+                    return load()
+
+                yield name, counted
+
+    benchmark = Counting("tiny", benchmark_file)
+    done = []
+    evaluate(
+        benchmark,
+        ["static"],
+        EvaluationSettings(),
+        tmp_path,
+        on_video=lambda name: done.append((name, Counting.loaded)),
+    )
+    assert done == [("one", 1), ("two", 2), ("still", 3)]

@@ -1,0 +1,242 @@
+"""Queries from points, grids, masks, files and corners."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tracker.errors import UserError
+from tracker.points.queries import Queries
+
+SIZES = st.tuples(st.integers(1, 2000), st.integers(1, 2000))
+POINT = st.tuples(st.integers(0, 50), st.floats(0, 640, width=32), st.floats(0, 360, width=32))
+POINTS = st.lists(POINT, min_size=1, max_size=8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(n=st.integers(1, 12), size=SIZES, t=st.integers(0, 99))
+def test_grid_covers_the_frame_evenly(n: int, size: tuple[int, int], t: int) -> None:
+    queries = Queries.grid(n, size, t).check(size, 100)
+    assert len(queries) == n * n and set(queries.t) == {t}
+    np.testing.assert_allclose(queries.xy.mean(0), np.divide(size, 2), rtol=1e-4)
+    assert len(np.unique(queries.xy, axis=0)) == n * n
+
+
+@settings(deadline=None, max_examples=40)
+@given(points=POINTS, size=SIZES)
+def test_scaling_there_and_back(points: list[tuple], size: tuple[int, int]) -> None:
+    queries = Queries(np.array(points))
+    back = queries.scaled((640, 360), size).scaled(size, (640, 360))
+    np.testing.assert_allclose(back.txy, queries.txy, rtol=1e-5, atol=1e-3)
+    assert queries.scaled((640, 360), (640, 360)) == queries
+
+
+@settings(deadline=None, max_examples=25)
+@given(points=POINTS)
+def test_every_kind_of_file_gives_the_points_back(
+    points: list[tuple], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("queries")
+    queries = Queries(np.array(points))
+    rows = queries.txy.tolist()
+    named = [{"t": t, "x": x, "y": y, "label": "eye"} for t, x, y in rows]
+    (folder / "rows.json").write_text(json.dumps(rows))
+    (folder / "named.json").write_text(json.dumps(named))
+    (folder / "keyed.json").write_text(json.dumps({"queries": rows}))
+    lines = [f"{y!r},eye,{t!r},{x!r}" for t, x, y in rows]
+    (folder / "points.csv").write_text("\ufeffy,label,t,x\r\n" + "\r\n".join(lines))
+    np.savez(folder / "points.NPZ", queries=queries.txy)
+    (folder / "points.NPZ.npz").rename(folder / "points.NPZ")
+    for path in folder.iterdir():
+        assert Queries.load(path) == queries, path.name
+    written = [",".join(map(repr, row)) for row in rows]
+    assert Queries.parse(written) == queries
+
+
+@pytest.mark.parametrize(
+    ("txy", "words"),
+    [
+        ([[0, 10, 10], [0, 64.01, 10]], "query 1 is .*outside the frame of 64x48"),
+        ([[0, 10, -0.01]], "outside the frame"),
+        ([[60, 1, 1]], r"but the video has frames 0\.\.59"),
+        ([[-1, 1, 1]], r"but the video has frames 0\.\.59"),
+        (np.empty((0, 3)), "no query points"),
+    ],
+)
+def test_check_names_the_first_query_outside(txy: list, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        Queries(np.array(txy)).check((64, 48), 60)
+
+
+def test_the_borders_of_the_frame_are_inside() -> None:
+    assert len(Queries(np.array([[0, 0, 0], [59, 64, 48]])).check((64, 48), 60)) == 2
+
+
+@pytest.mark.parametrize(
+    ("txy", "words"),
+    [
+        ([[0, np.nan, 1]], "must be numbers"),
+        ([[0, 1, 1], [np.nan, 1, 1]], "query 1"),
+        ([[0, np.inf, 1]], "must be numbers"),
+        ([[0.5, 1, 1]], "t must be a whole number"),
+        ([[0, 1]], "rows of t, x, y"),
+        ([0, 1, 2], "rows of t, x, y"),
+    ],
+)
+def test_what_is_not_a_query_is_refused(txy: list, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        Queries(np.array(txy))
+
+
+def test_mask_keeps_points_inside_it(tmp_path: Path) -> None:
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:30, 20:60] = 255
+    mask[10:20, 20:40] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    queries = Queries.from_mask(tmp_path / "mask.png", (64, 48), n=4, t=3)
+    assert len(queries) == 12  # a quarter of the bounding box is black
+    assert all(mask[int(y), int(x)] for _, x, y in queries.txy)
+    assert set(queries.t) == {3}
+
+
+def test_dark_pixels_of_a_mask_are_not_its_white_part(tmp_path: Path) -> None:
+    mask = np.full((48, 64), 12, np.uint8)
+    Image.fromarray(mask).save(tmp_path / "dark.png")
+    with pytest.raises(UserError, match=r"dark\.png has no white part"):
+        Queries.from_mask(tmp_path / "dark.png", (64, 48))
+    mask[10:30, 20:60] = 127
+    mask[20:30, 20:60] = 128
+    Image.fromarray(mask).save(tmp_path / "soft.png")
+    queries = Queries.from_mask(tmp_path / "soft.png", (64, 48), n=4)
+    assert len(queries) == 16 and queries.xy[:, 1].min() > 20
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data(), n=st.integers(1, 5))
+def test_any_mask_gives_points_inside_it(data: st.DataObject, n: int) -> None:
+    height, width = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))
+    flat = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
+    mask = np.array(flat).reshape(height, width)
+    if not mask.any():
+        with pytest.raises(UserError, match="no white part"):
+            Queries.from_mask(mask, (width, height), n)
+        return
+    queries = Queries.from_mask(mask, (width, height), n)
+    assert 1 <= len(queries) <= n * n
+    assert all(mask[int(y), int(x)] for _, x, y in queries.txy)
+
+
+def test_mask_of_another_size_or_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is 5x4 but the video is 64x48"):
+        Queries.from_mask(np.ones((4, 5)), (64, 48))
+    (tmp_path / "mask.png").write_text("not a picture")
+    with pytest.raises(UserError, match=r"mask .*mask\.png cannot be read"):
+        Queries.from_mask(tmp_path / "mask.png", (64, 48))
+    with pytest.raises(UserError, match=r"nowhere\.png cannot be read"):
+        Queries.from_mask(tmp_path / "nowhere.png", (64, 48))
+
+
+def test_corners_are_found_where_they_are() -> None:
+    frame = np.zeros((60, 80, 3), np.uint8)
+    frame[20:40, 30:50] = 255  # corners of the square, in raster pixels
+    queries = Queries.corners(frame, 4, t=2)
+    expected = {(30, 20), (50, 20), (30, 40), (50, 40)}
+    for corner in expected:
+        assert np.abs(queries.xy - corner).max(axis=1).min() <= 1.0
+    assert len(queries) == 4 and set(queries.t) == {2}
+    # The square is symmetric about (40, 30): so must its corners be, or half a pixel was lost.
+    np.testing.assert_allclose(queries.xy.mean(axis=0), (40, 30), atol=0.01)
+
+
+def test_flat_frame_has_no_corners() -> None:
+    with pytest.raises(UserError, match="no corners"):
+        Queries.corners(np.full((40, 40, 3), 9, np.uint8), 5)
+
+
+BAD_FILES = {
+    "empty.csv": b"",
+    "no_header.csv": b"0,1,2\n",
+    "words.csv": b"t,x,y\n0,1,2\n0,one,2\n",
+    "short_row.csv": b"t,x,y\n0,1\n",
+    "nan.csv": b"t,x,y\n0,nan,2\n",
+    "binary.csv": b"\xff\xfe\x00\x01",
+    "empty.json": b"",
+    "cut.json": b"[[0, 1,",
+    "number.json": b"5",
+    "null.json": b"null",
+    "pairs.json": b"[[0, 1], [0, 2]]",
+    "ragged.json": b"[[0, 1, 2], [0, 2]]",
+    "nameless.json": b'[{"t": 0, "x": 1}]',
+    "huge.json": b"[[0, 1, 1" + b"0" * 400 + b"]]",
+    "deep.json": b"[" * 100_000,
+    "nan.json": b"[[0, NaN, 1]]",
+    "empty.npz": b"",
+    "text.npz": b"t,x,y\n",
+    "cut.npz": b"PK\x03\x04 and then nothing",
+    "points.txt": b"0,1,2",
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_malformed_file_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(BAD_FILES[name])
+    with pytest.raises(UserError) as caught:
+        Queries.load(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_malformed_csv_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_bytes(BAD_FILES["words.csv"])
+    with pytest.raises(UserError, match="line 3"):
+        Queries.load(tmp_path / "p.csv")
+
+
+@settings(deadline=None, max_examples=60)
+@given(position=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
+def test_damaged_npz_never_raises_anything_but_a_user_error(
+    position: float, value: int, cut: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("npz") / "points.npz"
+    np.savez_compressed(path, queries=np.arange(30, dtype=np.float32).reshape(10, 3))
+    data = bytearray(path.read_bytes())
+    place = int(position * len(data))
+    data[place] = value
+    path.write_bytes(data[:place] if cut else data)
+    try:
+        queries = Queries.load(path)
+    except UserError as error:
+        assert str(path) in str(error)
+    else:
+        assert queries.txy.shape[1] == 3
+
+
+def test_npz_that_claims_to_be_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "points.npz"
+    np.savez(path, queries=np.zeros((2, 3), np.float32))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="cannot be read"):
+        Queries.load(path)
+
+
+def test_npz_with_objects_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", queries=np.array([[0, 1, 2]], object))
+    with pytest.raises(UserError, match="cannot be read"):
+        Queries.load(tmp_path / "p.npz")
+
+
+def test_missing_file_and_bad_point_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.csv does not exist"):
+        Queries.load(tmp_path / "nowhere.csv")
+    with pytest.raises(UserError, match="point '1,2' is not t,x,y"):
+        Queries.parse(["0,1,2", "1,2"])
+    with pytest.raises(UserError, match="grid 0 holds no points"):
+        Queries.grid(0, (64, 48))

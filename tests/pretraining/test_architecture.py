@@ -1,0 +1,78 @@
+"""Building a backbone, or going on with one, and its initial weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import tiny_encoder
+
+from tracker.errors import UserError
+from tracker.pretraining.architecture import open_model, scale_initial_weights
+
+TINY = {
+    "hidden_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "pred_hidden_size": 32,
+    "pred_num_hidden_layers": 1,
+    "pred_num_attention_heads": 2,
+}
+
+
+class TestArchitecture:
+    def test_initial_weights_are_scaled(self) -> None:
+        model = tiny_encoder(num_hidden_layers=3)
+        plain = copy.deepcopy(model.encoder)
+        scale_initial_weights(model.encoder)
+        for number, (layer, other) in enumerate(
+            zip(model.encoder.layer, plain.layer, strict=True), start=1
+        ):
+            for now, then in (
+                (layer.attention.proj, other.attention.proj),
+                (layer.mlp.fc2, other.mlp.fc2),
+            ):
+                torch.testing.assert_close(now.weight * math.sqrt(2 * number), then.weight)
+            assert torch.equal(layer.mlp.fc1.weight, other.mlp.fc1.weight)
+
+    def test_config_fits_the_clips(self) -> None:
+        model = open_model(TINY | {"patch_size": None}, None, (96, 96), 4)
+        assert (model.config.crop_size, model.config.frames_per_clip) == (96, 4)
+        assert model.config.hidden_size == 48 and model.config.patch_size == 16
+
+    def test_checkpoint_goes_on(self, tmp_path: Path) -> None:
+        saved = open_model(TINY, None, (64, 64), 8)
+        saved.save_pretrained(tmp_path)
+        again = open_model({"hidden_size": 48}, str(tmp_path), (64, 64), 8)
+        for name, value in saved.state_dict().items():
+            assert torch.equal(value, again.state_dict()[name]), name
+        assert all(p.requires_grad for p in again.parameters())
+
+    def test_checkpoint_of_another_width(self, tmp_path: Path) -> None:
+        open_model(TINY, None, (64, 64), 8).save_pretrained(tmp_path)
+        with pytest.raises(
+            UserError, match=r"hidden_size=48, not 256; leave out architecture\.hid"
+        ):
+            open_model({"hidden_size": 256}, str(tmp_path), (64, 64), 8)
+        config = tmp_path / "config.json"
+        config.write_text(config.read_text().replace('"hidden_size": 48', '"hidden_size": 96'))
+        with pytest.raises(UserError, match="cannot be loaded"):
+            open_model({}, str(tmp_path), (64, 64), 8)
+
+    @pytest.mark.parametrize(
+        ("architecture", "size", "frames", "words"),
+        [
+            (TINY, (64, 60), 8, "multiple of 16 pixels"),
+            (TINY, (64, 64), 7, "of 2 frames"),
+            (TINY | {"num_attention_heads": 5}, (64, 64), 8, "cannot be built"),
+        ],
+        ids=["size", "frames", "heads"],
+    )
+    def test_does_not_fit(
+        self, architecture: dict, size: tuple[int, int], frames: int, words: str
+    ) -> None:
+        with pytest.raises(UserError, match=words):
+            open_model(architecture, None, size, frames)

@@ -1,0 +1,1 @@
+"""The commands: one file each, all behind `vjepa-tracker`."""

@@ -1,0 +1,224 @@
+"""`vjepa-tracker analyze positional | pca | match | frames`: options, and what is printed.
+
+torch is loaded when an analysis runs, so that the other commands start fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracker.errors import UserError
+from tracker.files import prepare_output_dir
+
+if TYPE_CHECKING:
+    from tracker.analysis.features import Features, Settings, Step
+    from tracker.analysis.report import Report
+    from tracker.video.video import Video
+
+DESCRIPTION = """\
+Look at frozen V-JEPA 2 features.
+
+Every analysis leaves PNG figures, its numbers as JSON, and report.html, which holds all of it and
+needs no other file. Features are read raw, and as the residual that is left when the positional
+template (the mean feature at each place over many clips) is subtracted.
+"""
+
+EXAMPLES = """\
+examples:
+  vjepa-tracker analyze positional                         rendered clips, no file needed
+  vjepa-tracker analyze positional --videos my_videos --clips 64
+  vjepa-tracker analyze pca clip.mp4 --layers 4 8
+  vjepa-tracker analyze match clip.mp4 --points 0,120,64 8,200,90
+  vjepa-tracker analyze frames clip.mp4 --keyframes 6
+  vjepa-tracker analyze pca clip.mp4 --backbone facebook/vjepa2-vitl-fpc64-256
+"""
+
+
+def add_analyze(commands: argparse._SubParsersAction) -> None:
+    """Add `analyze` and its subcommands to the parser of all commands."""
+    analyze = commands.add_parser(
+        "analyze",
+        help="look at frozen features: position, components, matches, key frames",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = analyze.add_subparsers(dest="analysis", required=True, metavar="ANALYSIS")
+    positional = kinds.add_parser(
+        "positional", help="what position explains, before and after the template"
+    )
+    _add_common(positional, run_positional, "positional")
+    pca = kinds.add_parser("pca", help="first three principal components as colour")
+    _add_video(pca)
+    _add_common(pca, run_pca, "pca")
+    match = kinds.add_parser("match", help="similarity maps of points over all frames")
+    _add_video(match)
+    match.add_argument(
+        "--points", nargs="+", required=True, metavar="t,x,y", help="points one by one"
+    )
+    _add_common(match, run_match, "match")
+    frames = kinds.add_parser("frames", help="importance of each frame, and key frames")
+    _add_video(frames)
+    frames.add_argument(
+        "--keyframes", type=int, default=4, metavar="K", help="how many; default: %(default)s"
+    )
+    _add_common(frames, run_frames, "frames")
+
+
+def _add_video(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "video", nargs="?", metavar="VIDEO", help="a video; default: clips of the source below"
+    )
+    group = parser.add_argument_group("which frames of VIDEO")
+    group.add_argument("--start", type=int, default=0, metavar="T", help="first frame to read")
+    group.add_argument("--stop", type=int, metavar="T", help="frame to stop before")
+    group.add_argument("--stride", type=int, default=1, metavar="S", help="read every S-th frame")
+
+
+def _add_common(
+    parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], name: str
+) -> None:
+    features = parser.add_argument_group(
+        "which features (a template file brings its own layers, size and window)"
+    )
+    features.add_argument(
+        "--backbone", default="mini", metavar="NAME", help="mini, mini-random, hub id or folder"
+    )
+    features.add_argument(
+        "--layers", type=int, nargs="+", metavar="I", help="counted from 1; default: the last"
+    )
+    features.add_argument(
+        "--size", type=int, nargs=2, metavar=("H", "W"), help="input pixels; default: 256 256"
+    )
+    features.add_argument("--window", type=int, metavar="T", help="frames; default: 16")
+    features.add_argument(
+        "--template",
+        default="fit",
+        metavar="FILE|fit|none",
+        help="fit it on clips, load it, or keep to raw features; default: %(default)s",
+    )
+    features.add_argument(
+        "--device", default="cpu", help="cpu, cuda, or auto; default: %(default)s"
+    )
+    clips = parser.add_argument_group("which clips (default: rendered scenes)")
+    source = clips.add_mutually_exclusive_group()
+    source.add_argument("--videos", metavar="DIR", help="cut clips from a folder of videos")
+    source.add_argument("--textures", metavar="DIR", help="photographs for the rendered scenes")
+    clips.add_argument(
+        "--clips", type=int, default=16, metavar="N", help="how many; default: %(default)s"
+    )
+    clips.add_argument("--seed", type=int, default=0)
+    out = f"outputs/analyze/{name}"
+    parser.add_argument("--out", default=out, metavar="DIR", help="default: %(default)s")
+    parser.set_defaults(run=run)
+
+
+def read_settings(args: argparse.Namespace) -> Settings:
+    """Return the settings that the common options give.
+
+    Raises:
+        UserError: no clips, or a device that is not there.
+    """
+    from tracker.analysis.features import Settings
+    from tracker.devices import check_device
+
+    if args.clips < 1:
+        raise UserError(f"--clips {args.clips}: give 1 or more")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: give 0 or more")
+    return Settings(
+        backbone=args.backbone,
+        layers=None if args.layers is None else tuple(args.layers),
+        size=None if args.size is None else tuple(args.size),
+        window=args.window,
+        template=args.template,
+        clips=args.clips,
+        videos=args.videos,
+        textures=args.textures,
+        seed=args.seed,
+        device=str(check_device(args.device)),
+    )
+
+
+def run_positional(args: argparse.Namespace) -> None:
+    from tracker.analysis.positional import analyze_positional
+
+    _run(args, lambda settings, step: analyze_positional(_open(settings, step)))
+
+
+def run_pca(args: argparse.Namespace) -> None:
+    from tracker.analysis.pca import analyze_pca
+
+    video = _video(args)
+    _run(args, lambda settings, step: analyze_pca(_open(settings, step), video))
+
+
+def run_match(args: argparse.Namespace) -> None:
+    from tracker.analysis.match import analyze_match
+    from tracker.points.queries import Queries
+
+    video, queries = _video(args), Queries.parse(args.points)
+    _run(args, lambda settings, step: analyze_match(_open(settings, step), video, queries))
+
+
+def run_frames(args: argparse.Namespace) -> None:
+    from tracker.analysis.frames import analyze_frames
+
+    video = _video(args)
+    _run(args, lambda settings, step: analyze_frames(settings, video, args.keyframes, step))
+
+
+def _video(args: argparse.Namespace) -> Video | None:
+    from tracker.video.loading import load_video
+
+    if args.video is None:
+        return None
+    return load_video(args.video, args.start, args.stop, args.stride)
+
+
+def _open(settings: Settings, step: Step) -> Features:
+    from tracker.analysis.features import Features
+
+    features = Features.open(settings)
+    features.step = step
+    return features
+
+
+def _run(args: argparse.Namespace, analyze: Callable[[Settings, Step], Report]) -> None:
+    """Analyze, write the report, and say what it found and what was skipped."""
+    from tqdm import tqdm
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # it would print lines across the bar below
+    settings = read_settings(args)
+    with _output_folder(args.out) as folder:
+        with tqdm(desc="encoding", unit=" clips", leave=False, delay=0.5) as bar:
+            report = analyze(settings, bar.update)
+        paths = report.write(folder)
+    if "fallback" in report.facts:
+        print(f"warning: frames are spread evenly, for {report.facts['fallback']}")
+    print(report.text())
+    for path in paths:
+        print(f"written: {path}")
+    if report.skipped:
+        print(f"skipped as unreadable: {len(report.skipped)}")
+    for name, reason in report.skipped.items():
+        print(f"  {name}: {reason}")
+
+
+@contextmanager
+def _output_folder(path: str) -> Iterator[Path]:
+    """Prove at once that the folder can be written to; leave no empty one when work fails."""
+    existed = Path(path).exists()
+    folder = prepare_output_dir(path)
+    try:
+        yield folder
+    except BaseException:
+        if not existed:
+            with suppress(OSError):  # not empty: then it holds finished files
+                folder.rmdir()
+        raise

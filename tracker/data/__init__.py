@@ -1,1 +1,0 @@
-"""Training and test clips: procedural scenes with exact tracks and visibility."""

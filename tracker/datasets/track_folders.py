@@ -1,0 +1,106 @@
+"""Clips cut at random from folders of annotated videos (Kubric, PointOdyssey)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from tracker.datasets.random_crop import below, draw_crop
+from tracker.errors import UserError
+from tracker.video.loading import load_video
+
+TRIES = 10
+"""Clips that are drawn before a folder of videos counts as unusable."""
+
+
+@dataclass(frozen=True)
+class AnnotatedFolder:
+    """One video with its tracks.
+
+    Attributes:
+        frames: folder of its images.
+        xy: `(N, T, 2)` pixels.
+        visible: `(N, T) bool`.
+    """
+
+    frames: Path
+    xy: np.ndarray
+    visible: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.xy.ndim != 3 or self.xy.shape[2] != 2 or self.visible.shape != self.xy.shape[:2]:
+            raise UserError(
+                f"{self.frames.parent}: tracks have shape {self.xy.shape} and visibility "
+                f"{self.visible.shape}; expected (N, T, 2) and (N, T)"
+            )
+
+
+class FolderTracks:
+    """Random clips of annotated videos: cut in time and space, resized, flipped half the time.
+
+    Args:
+        folders: of the videos.
+        read: reads one of them.
+        frames, size, points: of every clip; size is `(height, width)`.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        read: Callable[[Path], AnnotatedFolder],
+        frames: int,
+        size: tuple[int, int],
+        points: int,
+    ) -> None:
+        self._folders, self._read = list(folders), read
+        self._frames, self._size, self._points = frames, tuple(size), points
+
+    def clips(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return video `(B, T, 3, H, W)`, xy `(B, N, T, 2)` and visible `(B, N, T)`.
+
+        Raises:
+            UserError: ten clips in a row were too short, damaged, or without a visible point.
+        """
+        cut = [self._cut_some(Generator().manual_seed(number)) for number in numbers]
+        return tuple(torch.stack(parts) for parts in zip(*cut, strict=True))  # type: ignore[return-value]
+
+    def _cut_some(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut a clip; where one cannot be used, another is drawn."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._cut(random)
+            except UserError:
+                continue
+        return self._cut(random)
+
+    def _cut(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        folder = self._folders[below(random, len(self._folders))]
+        annotated = self._read(folder)
+        video = load_video(annotated.frames)
+        length = min(len(video), annotated.xy.shape[1])
+        if length < self._frames:
+            raise UserError(f"{folder} has {length} frames; data.frames={self._frames} is too many")
+        start = below(random, length - self._frames + 1)
+        stop = start + self._frames
+        clip = torch.from_numpy(video.read(start, stop)).permute(0, 3, 1, 2).float() / 255
+        xy = torch.from_numpy(np.ascontiguousarray(annotated.xy[:, start:stop])).float()
+        seen = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
+        crop = draw_crop(random, clip.shape[-2:], self._size)
+        clip, xy = crop.cut(clip), crop.move(xy)
+        inside = ((xy >= 0) & (xy < xy.new_tensor(self._size[::-1]))).all(-1)
+        seen = seen & inside & torch.isfinite(xy).all(-1)
+        xy = torch.nan_to_num(xy, nan=-1.0, posinf=1e4, neginf=-1e4)
+        usable = seen.any(1).nonzero()[:, 0]
+        if not len(usable):
+            raise UserError(f"{folder}: no point is visible in frames {start}..{stop - 1}")
+        # Fewer points than wanted are repeated, so that every clip has the same number.
+        order = torch.randperm(len(usable), generator=random).repeat(
+            -(-self._points // len(usable))
+        )
+        chosen = usable[order[: self._points]]
+        return clip, xy[chosen], seen[chosen]

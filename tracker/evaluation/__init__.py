@@ -1,0 +1,1 @@
+"""TAP-Vid's metrics, runs over benchmarks, and their reports."""

@@ -1,0 +1,120 @@
+"""Reading V-JEPA 2 checkpoints: a hub id, a folder, or the model inside this package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from tracker.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import VJEPA2Config, VJEPA2Model
+
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+MINI = "mini"
+
+RANDOM_MINI = "mini-random"
+"""The shipped model's architecture with random weights of a fixed seed, for comparison."""
+
+SHIPPED_BACKBONES = (MINI, RANDOM_MINI)
+
+MINI_ARCHITECTURE = {
+    "hidden_size": 256,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 4,
+    "crop_size": 256,
+    "frames_per_clip": 16,
+    "pred_hidden_size": 128,
+    "pred_num_hidden_layers": 4,
+    "pred_num_attention_heads": 4,
+}
+
+
+def checkpoint_path(source: str) -> str:
+    """Return the folder or hub id of a source; `mini` is the model inside this package."""
+    return str(ASSETS / MINI / "backbone") if source == MINI else source
+
+
+def load_config(source: str) -> VJEPA2Config:
+    """Read a checkpoint's config.
+
+    Raises:
+        UserError: not there, not readable, or not V-JEPA 2; the message says what to do.
+    """
+    from transformers import VJEPA2Config
+
+    if source == RANDOM_MINI:
+        return VJEPA2Config(**MINI_ARCHITECTURE)
+    path = checkpoint_path(source)
+    _check_folder(path, source)
+    try:
+        config = VJEPA2Config.from_pretrained(path)
+        kind = json.loads(Path(path, "config.json").read_text()) if Path(path).is_dir() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(_cannot_load(source, path, error)) from error
+    if kind.get("model_type", "vjepa2") != "vjepa2":
+        raise UserError(f"{path} is a {kind['model_type']} checkpoint, not vjepa2")
+    return config
+
+
+def load_model(source: str) -> VJEPA2Model:
+    """Load a checkpoint's encoder in float32.
+
+    Raises:
+        UserError: as `load_config`; or weights are missing from the file.
+    """
+    from safetensors import SafetensorError
+    from transformers import VJEPA2Model
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # our commands show their own
+
+    if source == RANDOM_MINI:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return VJEPA2Model(load_config(source))
+    path = checkpoint_path(source)
+    _check_folder(path, source)
+    try:
+        model, report = VJEPA2Model.from_pretrained(
+            path, dtype=torch.float32, output_loading_info=True, use_safetensors=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(_cannot_load(source, path, error)) from error
+    missing = sorted(k for k in report["missing_keys"] if k.startswith("encoder."))
+    if missing:
+        raise UserError(
+            f"{path} lacks {len(missing)} weights of the encoder ({missing[0]} ...); "
+            "it is damaged or another model; download or save it again"
+        )
+    return model
+
+
+def _check_folder(path: str, source: str) -> None:
+    folder = Path(path)
+    if source == "mini" and not (folder / "config.json").is_file():
+        raise UserError(
+            f"backbone 'mini' lacks {folder / 'config.json'}; install the package again, or use "
+            f"{RANDOM_MINI} (the same architecture, random weights), a folder or a hub id"
+        )
+    looks_like_path = folder.is_absolute() or path.startswith(".")
+    if looks_like_path and not (folder / "config.json").is_file():
+        raise UserError(
+            f"backbone {source!r}: no {folder / 'config.json'}; name a folder that holds "
+            "config.json and model.safetensors, a hub id, or mini"
+        )
+
+
+def _cannot_load(source: str, path: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:200]
+    if Path(path).is_dir():
+        return f"backbone {source!r}: {path} cannot be loaded ({reason}); copy or save it again"
+    return (
+        f"backbone {source!r} is neither a folder nor a hub id that could be fetched ({reason}); "
+        "check the name and the network, or name a folder with config.json and model.safetensors"
+    )

@@ -1,0 +1,1 @@
+"""Optical flow: dense fields between frames, and points chained along them."""

@@ -1,0 +1,161 @@
+"""Dense optical flow, chained over frames: OpenCV's DIS (Kroeger et al., arXiv 1603.03590).
+
+A chain may jump over frames, as in MFT (Neoral et al., arXiv 2305.12998): fewer links drift less,
+and reach across a blurred or covered frame. Positions come with how sure the worst round trip so
+far leaves us, from 1 down to 0 for a lost point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from tracker.flow.fields import FlowBetweenFrames, sample
+
+SMALLEST_SIDE = 16
+"""Smaller frames have no flow."""
+
+MAX_ROUND_TRIP = 3.0
+"""Forward-backward error that counts as lost, in 256ths of the frame's longer side."""
+
+JUMPS = (1, 4, 16)
+"""Lengths in frames of the links that a chain is made of, shortest first."""
+
+AGREEMENT = 2.0
+"""How far a longer link may lead from where shorter ones do, in 256ths of the longer side: it may
+correct their drift, but over many frames smooth flow takes a background for a point before it."""
+
+BRIDGE_ROUND_TRIP = 0.5
+"""The largest round trip, in the same 256ths, of a longer link where shorter ones are lost."""
+
+LINK_ERROR = 0.1
+"""What a link is off by even where its round trip is perfect, in the same 256ths."""
+
+
+@dataclass(frozen=True)
+class FlowProposals:
+    """Where optical flow leads from places that are known.
+
+    Attributes:
+        xy: `(B, N, T, 2)` fine pixels.
+        certainty: `(B, N, T)` in 0..1; 0 where flow is lost.
+    """
+
+    xy: Tensor
+    certainty: Tensor
+
+    def select_points(self, index: slice | Tensor) -> FlowProposals:
+        """Return some of the points."""
+        return FlowProposals(self.xy[:, index], self.certainty[:, index])
+
+
+def follow_link(
+    there: np.ndarray, back: np.ndarray, xy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Follow points from one image to another.
+
+    Args:
+        there, back: `(H, W, 2)` flow to the other image and from it.
+        xy: `(N, 2)` raster pixels in the first image.
+
+    Returns:
+        Positions in the second image `(N, 2)`, and by how much the way back misses the start,
+        `(N,)` in 256ths of the longer side.
+    """
+    moved = xy + sample(there, xy)
+    returned = moved + sample(back, moved)
+    return moved, np.linalg.norm(returned - xy, axis=-1) * 256 / max(there.shape)
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Where N points have been followed to in T frames.
+
+    Attributes:
+        xy: `(N, T, 2)` raster pixels of the images.
+        certainty: `(N, T)` from 1 down to 0, where a point has not been found.
+        variance: `(N, T)` sum of all links' squared errors, in squares of 256ths.
+    """
+
+    xy: np.ndarray
+    certainty: np.ndarray
+    variance: np.ndarray
+
+    def link(
+        self,
+        rows: np.ndarray,
+        start: int,
+        end: int,
+        fields: tuple[np.ndarray, np.ndarray],
+        may_find: bool,
+    ) -> None:
+        """Follow points from frame `start` to `end` where that is better than what is known.
+
+        Args:
+            rows: indices of the points.
+            fields: `(H, W, 2)` flow to frame `end` and back.
+            may_find: whether the link counts even where no other confirms it and its round trip
+                is not among the best.
+        """
+        moved, error = follow_link(*fields, self.xy[rows, start])
+        certainty = np.minimum(self.certainty[rows, start], 1 - error / MAX_ROUND_TRIP)
+        variance = self.variance[rows, start] + error**2 + LINK_ERROR**2
+        apart = np.linalg.norm(moved - self.xy[rows, end], axis=-1) * 256 / max(fields[0].shape)
+        corrects = (apart < AGREEMENT) & (variance < self.variance[rows, end])
+        finds = may_find | (error < BRIDGE_ROUND_TRIP)
+        better = (certainty > 0) & np.where(self.certainty[rows, end] > 0, corrects, finds)
+        rows = rows[better]
+        self.xy[rows, end], self.certainty[rows, end] = moved[better], certainty[better]
+        self.variance[rows, end] = variance[better]
+
+
+def chain_flow(
+    images: Sequence[np.ndarray],
+    xy: np.ndarray,
+    certainty: np.ndarray,
+    size: tuple[int, int],
+    jumps: Sequence[int] = JUMPS,
+    finest_scale: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Follow points through T images: on from the last each is known in, and back from the first.
+
+    Of the links that lead to a frame and agree, the one is taken after which the squared errors of
+    all links so far sum up to the least.
+
+    Args:
+        images: T of `(h, w) uint8`.
+        xy: `(N, T, 2)` raster pixels, of frames of `size`, where a point is known.
+        certainty: `(N, T)` how sure each is there; 0 where it is not known.
+        size: `(W, H)` that positions are told in; the images may be smaller.
+        jumps: lengths of links in frames, ascending.
+        finest_scale: flow is computed on images halved so many times.
+
+    Returns:
+        Positions `(N, T, 2) float32` and `certainty (N, T) float32`. Where a point is lost or
+        outside the frame `certainty` is 0, and the position means nothing.
+    """
+    (height, width), length = images[0].shape, len(images)
+    scale = np.float32([width / size[0], height / size[1]])
+    known = certainty > 0
+    chains = Chains(
+        xy.astype(np.float32) * scale,
+        certainty.astype(np.float32),
+        np.where(known, 0, np.inf).astype(np.float32),
+    )
+    someday = known.any(1)
+    first, last = known.argmax(1), length - 1 - known[:, ::-1].argmax(1)
+    latest = first[someday].max(initial=0)
+    flow = FlowBetweenFrames(images, finest_scale)
+    forward = [(t, t - jump) for t in range(length) for jump in jumps if jump <= t]
+    backward = [(length - 1 - t, length - 1 - before) for t, before in forward]
+    for t, before in forward + backward if min(height, width) >= SMALLEST_SIDE else ():
+        beyond = last < t if before < t else first > t
+        rows = np.flatnonzero(someday & beyond & (chains.certainty[:, before] > 0))
+        if rows.size:
+            fields = flow.there_and_back(before, t, again=before < t <= latest)
+            chains.link(rows, before, t, fields, may_find=abs(t - before) == jumps[0])
+    inside = ((chains.xy >= 0) & (chains.xy < (width, height))).all(-1)
+    return chains.xy / scale, chains.certainty * inside

@@ -1,0 +1,1 @@
+"""Query points, tracks, and how they are drawn."""

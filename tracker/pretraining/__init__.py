@@ -1,0 +1,1 @@
+"""Making a backbone: objectives, the matching yardstick, the probe."""

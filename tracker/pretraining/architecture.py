@@ -1,0 +1,82 @@
+"""The model that pretraining starts from: a new one of some size, or a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from tracker.errors import UserError
+from tracker.features.checkpoints import MINI_ARCHITECTURE, load_config, load_model
+
+
+def open_model(
+    architecture: dict[str, Any], init_from: str | None, size: tuple[int, int], frames: int
+) -> nn.Module:
+    """Return transformers' `VJEPA2Model` in float32, to be trained on clips of this shape.
+
+    Args:
+        architecture: settings of `VJEPA2Config` that differ from the mini model's; with a
+            checkpoint, what it is expected to have. None values count as not given.
+        init_from: a folder, a hub id or `mini`; None starts from random weights (torch's seed).
+        size, frames: `(height, width)` in pixels, and length, of the clips.
+
+    Raises:
+        UserError: no such checkpoint, it has another architecture, or clips do not fit its tokens.
+    """
+    wanted = {name: value for name, value in architecture.items() if value is not None}
+    model = _new_model(wanted) if init_from is None else _load_model(init_from, wanted)
+    config = model.config
+    if any(side % config.patch_size for side in size) or frames % config.tubelet_size:
+        raise UserError(
+            f"clips of {frames} frames of {size[0]}x{size[1]}: the size must be a multiple of "
+            f"{config.patch_size} pixels and the length of {config.tubelet_size} frames"
+        )
+    # transformers computes positions from these; they make a saved model right at its own size.
+    if size[0] == size[1]:
+        config.crop_size = size[0]
+    config.frames_per_clip = frames
+    return model
+
+
+def _new_model(wanted: dict[str, Any]) -> nn.Module:
+    from transformers import VJEPA2Config, VJEPA2Model
+
+    try:
+        model = VJEPA2Model(VJEPA2Config(**MINI_ARCHITECTURE | wanted))
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"architecture {wanted} cannot be built ({reason})") from error
+    scale_initial_weights(model.encoder)
+    scale_initial_weights(model.predictor)
+    return model
+
+
+def _load_model(init_from: str, wanted: dict[str, Any]) -> nn.Module:
+    config = load_config(init_from)
+    for name, value in wanted.items():
+        if getattr(config, name) != value:
+            raise UserError(
+                f"init_from {init_from} has {name}={getattr(config, name)}, not {value}; leave out "
+                f"architecture.{name}, or start without init_from"
+            )
+    return load_model(init_from).requires_grad_(True)
+
+
+@torch.no_grad()
+def scale_initial_weights(stack: nn.Module) -> None:
+    """Divide what each layer adds to the residual stream by sqrt(2 * its number), as Meta does."""
+    for number, layer in enumerate(stack.layer, start=1):
+        for linear in (layer.attention.proj, layer.mlp.fc2):
+            linear.weight /= math.sqrt(2 * number)
+
+
+def random_model(config: Any) -> nn.Module:
+    """Return the same architecture with random weights of a fixed seed, for comparison."""
+    from transformers import VJEPA2Model
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return VJEPA2Model(config)

@@ -1,0 +1,1 @@
+"""What frozen features know about motion: attentive probe against average pooling."""

@@ -1,0 +1,1 @@
+"""Rendered scenes with exact tracks and visibility."""

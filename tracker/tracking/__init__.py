@@ -1,0 +1,1 @@
+"""`PointTracker`: frozen backbone, template and head over whole videos and streams."""

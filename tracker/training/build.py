@@ -1,0 +1,62 @@
+"""From a composed config to a training run of the head."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+from omegaconf import DictConfig, OmegaConf
+
+from tracker.devices import check_rendering, set_threads
+from tracker.features.template import PositionalTemplate
+from tracker.settings import instantiate
+from tracker.tracking.config import TrackerConfig
+from tracker.tracking.tracker import PointTracker
+from tracker.training.batches import TrackedBatches
+from tracker.training.loop import TrainingLoop
+from tracker.training.run_folder import RunFolder
+from tracker.training.task import TrackingTask
+from tracker.training.warm_start import start_from, train_only
+
+
+def open_run(config: DictConfig) -> RunFolder:
+    """Set the CPU threads and open the folder of a training run that `config` describes.
+
+    Raises:
+        UserError: the folder holds a run with other settings.
+    """
+    set_threads(config.threads)
+    settings = OmegaConf.to_container(config)
+    for free in ("run_dir", "resume", "threads"):
+        del settings[free]
+    return RunFolder(config.run_dir, settings, config.resume)
+
+
+def build_training(config: DictConfig, run: RunFolder) -> TrainingLoop:
+    """Return the training loop that `configs/train_tracker.yaml` describes.
+
+    Raises:
+        UserError: settings do not fit each other, or a template, tracker or data cannot be read.
+    """
+    training = instantiate(config.training)
+    check_rendering(OmegaConf.to_container(config.data), training.workers)
+    torch.manual_seed(training.seed)
+    accelerator = Accelerator(mixed_precision=training.precision)
+    raw = config.template in (None, "none")
+    template = None if raw else PositionalTemplate.load(config.template)
+    tracker = PointTracker(
+        TrackerConfig(
+            instantiate(config.backbone),
+            instantiate(config.head),
+            instantiate(config.inference),
+            config.fine_size,
+        ),
+        template,
+    ).to(accelerator.device)
+    if config.warm_start:
+        start_from(tracker, config.warm_start)
+    if config.train_only:
+        train_only(tracker.head, config.train_only)
+    task = TrackingTask(tracker, instantiate(config.loss), instantiate(config.validation))
+    flow = instantiate(config.flow) if tracker.config.head.reads_flow else None
+    source = TrackedBatches(instantiate(config.data), flow)
+    return TrainingLoop(task, source, training, run, accelerator)
