@@ -81,7 +81,7 @@ class TestSaving:
         tracker = PointTracker(tracker.config, fitted_template())
         tracker.save_pretrained(tmp_path / "t")
         loaded = PointTracker.from_pretrained(tmp_path / "t")
-        assert loaded.template.fingerprint == tracker.backbone.fingerprint()
+        assert loaded.template.backbone_fingerprint == tracker.backbone.fingerprint()
 
     def test_a_backbone_is_copied_without_what_lies_beside_it(self, tmp_path: Path) -> None:
         source = save_tiny_backbone(tmp_path / "backbone")
