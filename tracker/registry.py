@@ -35,7 +35,7 @@ class Tracker(Protocol):
 _FACTORIES: dict[str, str] = {
     "static": "tracker.baselines:StaticTracker",
     "lk": "tracker.baselines:LucasKanadeTracker",
-    "vjepa": "tracker.tracking.tracker:PretrainedTracker",
+    "vjepa": "tracker.tracking.tracker:pretrained_trackers",
 }
 
 

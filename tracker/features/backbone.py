@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -22,7 +23,15 @@ from einops import rearrange
 from torch import Tensor
 
 from tracker.errors import UserError
-from tracker.features.checkpoints import MINI, load_config, load_model
+from tracker.features.checkpoints import (
+    MINI,
+    copy_checkpoint,
+    is_name,
+    load_config,
+    load_model,
+    patch_side,
+    write_checkpoint,
+)
 from tracker.features.encoder import encode_tokens
 from tracker.video.pixels import image_size, normalise, resize
 
@@ -101,7 +110,7 @@ class FrozenBackbone:
         self._given = self._model = None if model is None else _freeze(model)
         self._fingerprint: str | None = None
         self.architecture = load_config(config.source) if model is None else model.config
-        depth, patch = self.architecture.num_hidden_layers, self.architecture.patch_size
+        depth, patch = self.architecture.num_hidden_layers, self.patch
         if not config.layers or not all(1 <= i <= depth for i in config.layers):
             raise UserError(
                 f"layers {list(config.layers)}: {config.source} has layers 1..{depth}; choose those"
@@ -120,7 +129,7 @@ class FrozenBackbone:
     @property
     def patch(self) -> int:
         """Side of a patch in pixels of the input."""
-        return self.architecture.patch_size
+        return patch_side(self.architecture)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -153,6 +162,24 @@ class FrozenBackbone:
                 digest.update(name.encode() + tensor.cpu().half().numpy().tobytes())
             self._fingerprint = digest.hexdigest()[:16]
         return self._fingerprint
+
+    @property
+    def has_name(self) -> bool:
+        """Whether its source, a hub id or a shipped name, is enough to load it anywhere."""
+        return self._given is None and is_name(self.config.source)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the checkpoint into a folder that can be a source: a copy, or what is in memory.
+
+        Raises:
+            UserError: it is known by a name alone, or cannot be written.
+        """
+        if self._given is not None:
+            write_checkpoint(self._given, Path(folder))
+        elif self.has_name:
+            raise UserError(f"backbone {self.config.source} is loaded by its name; name it instead")
+        else:
+            copy_checkpoint(Path(self.config.source), Path(folder))
 
     def identity(self) -> dict[str, object]:
         """What features depend on, apart from the weights: a template must agree with it."""
@@ -243,7 +270,8 @@ class FrozenBackbone:
             elif weight.dtype != torch.float32:
                 self._model = None  # they were rounded for another device
         if weight.dtype != dtype or weight.device != device:
-            self.model.to(device=device, dtype=dtype)
+            # torch.nn's own: transformers' decorated one has lost its types.
+            torch.nn.Module.to(self.model, device=device, dtype=dtype)
         return self.model.encoder
 
     def _dtype(self, device: torch.device) -> torch.dtype:

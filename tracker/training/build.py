@@ -53,7 +53,7 @@ def build_training(config: DictConfig, run: RunFolder) -> TrainingLoop:
         template,
     ).to(accelerator.device)
     if config.warm_start:
-        start_from(tracker, config.warm_start)
+        start_from(tracker, config.warm_start, config.warm_start_other_features)
     if config.train_only:
         train_only(tracker.head, config.train_only)
     task = TrackingTask(tracker, instantiate(config.loss), instantiate(config.validation))

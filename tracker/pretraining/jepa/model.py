@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tracker.errors import UserError
+from tracker.features.checkpoints import patch_side
 from tracker.features.encoder import encode_tokens, pick, run_layers
 from tracker.features.rotary import tables_of
 from tracker.pretraining.jepa.config import JepaConfig
@@ -54,7 +55,7 @@ class JepaModel(nn.Module):
 
     def grid(self, video: Tensor) -> tuple[int, int, int]:
         """Return `(t, h, w)` tokens of `(B, T, 3, H, W)`."""
-        patch, tubelet = self.online.config.patch_size, self.online.config.tubelet_size
+        patch, tubelet = patch_side(self.online.config), self.online.config.tubelet_size
         return video.shape[1] // tubelet, video.shape[3] // patch, video.shape[4] // patch
 
     def forward(self, video: Tensor, kinds: Sequence[Masks]) -> dict[str, Tensor]:
@@ -71,7 +72,8 @@ class JepaModel(nn.Module):
             self._losses_of(kind, masks, embedded, levels, grid) for kind, masks in enumerate(kinds)
         ]
         mean = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
-        return {"loss": sum(self._weights[name] * mean[name] for name in mean), **mean}
+        weighted = [self._weights[name] * value for name, value in mean.items()]
+        return {"loss": torch.stack(weighted).sum(), **mean}
 
     @property
     def _levels(self) -> tuple[int, ...]:
@@ -120,6 +122,9 @@ class JepaModel(nn.Module):
 
         Args:
             seen: `(B, Nc, C)` for each deep layer and for the last one.
+            masks: which tokens are visible and which hidden.
+            kind: which mask token stands for the hidden ones.
+            grid: `(t, h, w)` tokens of a clip.
 
         Returns:
             Predictions at the visible places `(B, Nc, C)` and at the hidden ones `(B, Nt, C)`, of
@@ -152,8 +157,9 @@ class JepaModel(nn.Module):
         """Let the target encoder follow; `progress` is the share of the run that is done."""
         start, end = self.config.momentum
         momentum = start + (end - start) * progress
-        followed = list(self.online.encoder.parameters())
-        torch._foreach_lerp_(list(self.target.parameters()), followed, 1 - momentum)
+        target: list[Tensor] = list(self.target.parameters())
+        followed: list[Tensor] = list(self.online.encoder.parameters())
+        torch._foreach_lerp_(target, followed, 1 - momentum)
 
 
 def _mean_l1(
