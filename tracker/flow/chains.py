@@ -58,7 +58,8 @@ def follow_link(
     """Follow points from one image to another.
 
     Args:
-        there, back: `(H, W, 2)` flow to the other image and from it.
+        there: `(H, W, 2)` flow to the other image.
+        back: `(H, W, 2)` flow from it.
         xy: `(N, 2)` raster pixels in the first image.
 
     Returns:
@@ -96,6 +97,8 @@ class Chains:
 
         Args:
             rows: indices of the points.
+            start: frame that the link leads from.
+            end: frame that it leads to.
             fields: `(H, W, 2)` flow to frame `end` and back.
             may_find: whether the link counts even where no other confirms it and its round trip
                 is not among the best.
@@ -113,7 +116,7 @@ class Chains:
 
 
 def chain_flow(
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray] | np.ndarray,
     xy: np.ndarray,
     certainty: np.ndarray,
     size: tuple[int, int],
@@ -138,7 +141,7 @@ def chain_flow(
         outside the frame `certainty` is 0, and the position means nothing.
     """
     (height, width), length = images[0].shape, len(images)
-    scale = np.float32([width / size[0], height / size[1]])
+    scale = np.array([width / size[0], height / size[1]], np.float32)
     known = certainty > 0
     chains = Chains(
         xy.astype(np.float32) * scale,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from tracker.errors import UserError
 from tracker.features.checkpoints import MINI_ARCHITECTURE, load_config, load_model
+
+if TYPE_CHECKING:
+    from transformers import VJEPA2Config, VJEPA2Model
 
 
 def open_model(
@@ -73,7 +76,7 @@ def scale_initial_weights(stack: nn.Module) -> None:
             linear.weight /= math.sqrt(2 * number)
 
 
-def random_model(config: Any) -> nn.Module:
+def random_model(config: VJEPA2Config) -> VJEPA2Model:
     """Return the same architecture with random weights of a fixed seed, for comparison."""
     from transformers import VJEPA2Model
 

@@ -115,7 +115,7 @@ class TrackingModel(nn.Module):
         if self.backbone is not None and self.backbone.config.input_size != self.config.fine_size:
             video = shrink_frames(seen, self.config.backbone.input_size, self.device)
         residuals, slot = self.residuals(video)
-        if slot is not None:
+        if residuals is not None and slot is not None:
             slot = slot[skipped:]
             first = int(slot.min())
             residuals, slot = residuals[:, :, first:], slot - first
@@ -134,7 +134,7 @@ class TrackingModel(nn.Module):
     ) -> Tracks:
         """Return what the head found, fine `xy (N, T, 2)`, in pixels of frames of `size`."""
         height, width = self.config.fine_size
-        scale = np.float32([size[0] / width, size[1] / height])
+        scale = np.array([size[0] / width, size[1] / height], np.float32)
         pixels = xy.float().cpu().numpy() * scale
         certainty = confidence.float().cpu().numpy()
         tracks = Tracks(pixels, certainty > 0, queries.txy, size, fps, certainty)
