@@ -7,8 +7,8 @@ import pytest
 from golden_tracks import GOLDEN, track
 
 PIXELS = 0.02
-"""Other processors round differently. Other instruction sets of one processor move points by 0.00001
-pixels, and changes that mean something by more than this."""
+"""Other processors round differently. Other instruction sets of one processor move points by
+0.00001 pixels, and changes that mean something by more than this."""
 CONFIDENCE = 0.005
 
 

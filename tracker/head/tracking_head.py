@@ -141,7 +141,7 @@ class TrackingHead(nn.Module):
 
         Args:
             residuals: `(B, L, S, C, h, w)` content residuals; None without the V-JEPA branch.
-            slot: `(T,)` which slot belongs to each frame.
+            slot: `(T,)` which slot belongs to each frame; there may be slots of frames before them.
             frames: `(B, T, 3, H, W)` fine frames in 0..1.
 
         Returns:

@@ -115,10 +115,8 @@ class TrackingModel(nn.Module):
         if self.backbone is not None and self.backbone.config.input_size != self.config.fine_size:
             video = shrink_frames(seen, self.config.backbone.input_size, self.device)
         residuals, slot = self.residuals(video)
-        if residuals is not None and slot is not None:
-            slot = slot[skipped:]
-            first = int(slot.min())
-            residuals, slot = residuals[:, :, first:], slot - first
+        # The temporal adapter sees the slots of earlier frames, too; they are left out after it.
+        slot = None if slot is None else slot[skipped:]
         features = self.head.describe(residuals, slot, fine[:, skipped:])
         if not self.config.head.reads_flow or self.config.inference.iterations == 0:
             return features
