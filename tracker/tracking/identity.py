@@ -11,13 +11,11 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tracker.errors import UserError
+from tracker.features.backbone import FrozenBackbone
 from tracker.features.template import PositionalTemplate
-
-if TYPE_CHECKING:
-    from tracker.tracking.model import TrackingModel
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +36,13 @@ class Fingerprints:
     template: str | None
 
     @classmethod
-    def of(cls, tracker: TrackingModel) -> Fingerprints:
-        """Return those of a tracker in memory."""
+    def of(
+        cls, backbone: FrozenBackbone | None, template: PositionalTemplate | None
+    ) -> Fingerprints:
+        """Return those of a tracker's parts in memory."""
         return cls(
-            None if tracker.backbone is None else tracker.backbone.fingerprint(),
-            None if tracker.template is None else tracker.template.fingerprint(),
+            None if backbone is None else backbone.fingerprint(),
+            None if template is None else template.fingerprint(),
         )
 
     @classmethod
@@ -126,7 +126,7 @@ def check_template(recorded: str | None, template: PositionalTemplate | None, fi
     Raises:
         UserError: it is missing, too many, or another one.
     """
-    found = template and template.fingerprint()
+    found = None if template is None else template.fingerprint()
     if recorded == found:
         return
     remedy = "copy the tracker again, or name another template"

@@ -62,6 +62,11 @@ class TrackingModel(nn.Module):
         return next(self.head.parameters()).device
 
     @property
+    def fingerprints(self) -> Fingerprints:
+        """Of the backbone and the template that the head depends on."""
+        return Fingerprints.of(self.backbone, self.template)
+
+    @property
     def fingerprint(self) -> str:
         """A hash of settings and weights: trackers of one fingerprint give the same tracks.
 
@@ -69,8 +74,8 @@ class TrackingModel(nn.Module):
         """
         settings = self.config.to_dict()
         del settings["backbone"]["source"]
-        parts = [settings, Fingerprints.of(self).to_dict()]
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+        known = [settings, self.fingerprints.to_dict()]
+        digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
         for weight in self.head.state_dict().values():
             digest.update(weight.half().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]

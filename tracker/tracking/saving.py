@@ -64,7 +64,7 @@ def save_folder(tracker: TrackingModel, folder: Path) -> None:
     if tracker.backbone is not None and not tracker.backbone.has_name:
         content["backbone"]["source"] = BACKBONE
         tracker.backbone.save(folder / BACKBONE)
-    content[KEY] = Fingerprints.of(tracker).to_dict()
+    content[KEY] = tracker.fingerprints.to_dict()
     with atomic_path(folder / CONFIG) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
     if tracker.template is not None:

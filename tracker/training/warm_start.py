@@ -49,7 +49,7 @@ def start_from(tracker: PointTracker, path: str, other_features: bool = False) -
     except UserError as error:
         raise UserError(f"warm_start: {error}") from error
     if recorded is not None and not other_features:
-        check_features(recorded, Fingerprints.of(tracker), path)
+        check_features(recorded, tracker.fingerprints, path)
     if not any(name.startswith(REFINEMENT) for name in state):
         fresh = tracker.head.state_dict()
         state.update((k, v) for k, v in fresh.items() if k.startswith(REFINEMENT))
