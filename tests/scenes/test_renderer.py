@@ -52,7 +52,7 @@ def layers_around(scenes, reach):
 def inside_frame(scenes, margin=0.0):
     height, width = scenes.layer_map.shape[-2:]
     limits = torch.tensor([width, height]) - margin
-    return ((scenes.xy >= margin) & (scenes.xy < limits)).all(-1)
+    return ((scenes.xy >= margin) & (scenes.xy <= limits)).all(-1)
 
 
 def comes_back(state):

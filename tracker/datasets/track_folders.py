@@ -12,7 +12,9 @@ from torch import Generator, Tensor
 
 from tracker.datasets.random_crop import below, draw_crop
 from tracker.errors import UserError
+from tracker.points.geometry import inside_frame
 from tracker.video.loading import load_video
+from tracker.video.pixels import image_size
 
 TRIES = 10
 """Clips that are drawn before a folder of videos counts as unusable."""
@@ -58,7 +60,8 @@ class FolderTracks:
         points: int,
     ) -> None:
         self._folders, self._read = list(folders), read
-        self._frames, self._size, self._points = frames, tuple(size), points
+        self._frames, self._points = frames, points
+        self._size = image_size("data.size", size)
 
     def clips(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Return video `(B, T, 3, H, W)`, xy `(B, N, T, 2)` and visible `(B, N, T)`.
@@ -92,8 +95,8 @@ class FolderTracks:
         seen = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
         crop = draw_crop(random, clip.shape[-2:], self._size)
         clip, xy = crop.cut(clip), crop.move(xy)
-        inside = ((xy >= 0) & (xy < xy.new_tensor(self._size[::-1]))).all(-1)
-        seen = seen & inside & torch.isfinite(xy).all(-1)
+        height, width = self._size
+        seen = seen & inside_frame(xy, (width, height))
         xy = torch.nan_to_num(xy, nan=-1.0, posinf=1e4, neginf=-1e4)
         usable = seen.any(1).nonzero()[:, 0]
         if not len(usable):

@@ -34,7 +34,7 @@ class FlowBetweenFrames:
         finest_scale: flow is computed on images halved so many times.
     """
 
-    def __init__(self, images: Sequence[np.ndarray], finest_scale: int) -> None:
+    def __init__(self, images: Sequence[np.ndarray] | np.ndarray, finest_scale: int) -> None:
         self._images = images
         self._method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._method.setFinestScale(finest_scale)

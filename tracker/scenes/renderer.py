@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from tracker.devices import check_device
 from tracker.errors import UserError
+from tracker.points.geometry import inside_frame
 from tracker.scenes.layers import Layer, draw_sprite, recolour
 from tracker.scenes.motion import LayerMotion, MotionConfig, SceneMotion, draw_motion
 from tracker.scenes.outlines import draw_outline
@@ -234,8 +235,7 @@ def track_points(
         if i:
             covered = surface.covers(moved, *xy.transpose(0, 1)[:, None].unbind(-1))[:, 0].T
             visible &= ~(covered & (layer < i)[:, None])
-    limits = torch.tensor([config.width, config.height], device=device)
-    visible &= ((xy >= 0) & (xy < limits)).all(-1)
+    visible &= inside_frame(xy, (config.width, config.height))
 
     kept = (~visible.any(1)).byte().argsort(stable=True)[: config.points]
     return xy[kept], visible[kept], layer[kept].byte(), colour[kept]

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from tracker.errors import UserError
 from tracker.flow.chains import FlowProposals, chain_flow
 from tracker.flow.fields import gray_frames
+from tracker.points.geometry import inside_frame
 from tracker.scenes.renderer import SceneConfig, render_scenes
 from tracker.scenes.textures import TextureBank
 from tracker.video.pixels import image_size
@@ -180,8 +181,7 @@ def slide_away(
     heading = 2 * torch.pi * angle
     velocity = speed[..., None] * torch.stack([heading.cos(), heading.sin()], -1)
     xy = flow.xy + late[..., None] * velocity[..., None, :]
-    inside = ((xy >= 0) & (xy < xy.new_tensor(size))).all(-1)
-    return FlowProposals(xy, flow.certainty * inside)
+    return FlowProposals(xy, flow.certainty * inside_frame(xy, size))
 
 
 def choose_query_frames(visible: Tensor, random: Generator) -> Tensor:
