@@ -19,16 +19,15 @@ from tracker.datasets.tapvid import TapVid
 from tracker.devices import check_device
 from tracker.errors import UserError
 from tracker.scenes.renderer import SceneConfig, render_scenes
-from tracker.scenes.textures import TextureBank
-from tracker.video.loading import load_video
+from tracker.scenes.textures import open_textures
 from tracker.video.pixels import image_size
 from tracker.video.video import Video
+from tracker.video.video_folder import VIDEO_SUFFIXES, open_video_folder
 
 STAND_INS = 8
 FAR = 2**28
 """Numbers of clips that stand in for unreadable ones start so far behind. Eight times this stays
-below 2**32, for torch's generators look at no more of a seed than its lower 32 bits."""
-VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".gif", ".mpg", ".ts"}
+below 2**32, for torch's generators use no more of a seed than its lower 32 bits."""
 
 
 class ClipSource(Protocol):
@@ -60,7 +59,7 @@ class ProceduralClips:
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
+        self._bank = open_textures(textures)
         height, width = image_size("size", size)
         self._config = SceneConfig(frames=frames, height=height, width=width, points=1)
         self._seed, self._device = seed, check_device(device)
@@ -101,23 +100,14 @@ class VideoClips:
         Raises:
             UserError: no folder, or no readable video in it.
         """
-        root = Path(folder)
-        if not root.is_dir():
-            raise UserError(f"folder {folder} does not exist; name a folder of videos")
-        paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-        videos, skipped = [], {}
-        for path in paths:
-            try:
-                videos.append(load_video(path))
-            except UserError as error:
-                skipped[str(path)] = str(error)
-        if not videos:
+        found = open_video_folder(folder)
+        if not found.videos:
             raise UserError(
-                f"folder {folder} holds no readable video "
-                f"({len(skipped)} damaged; looked for {', '.join(sorted(VIDEO_SUFFIXES))})"
+                f"folder {folder} holds no readable video ({len(found.skipped)} damaged; looked "
+                f"for {', '.join(sorted(VIDEO_SUFFIXES))})"
             )
-        source = cls(videos, frames, size, seed)
-        source.skipped = skipped
+        source = cls(list(found.videos.values()), frames, size, seed)
+        source.skipped = found.skipped
         return source
 
     @classmethod

@@ -15,7 +15,7 @@ from tracker.flow.chains import FlowProposals, chain_flow
 from tracker.flow.fields import gray_frames
 from tracker.points.geometry import inside_frame
 from tracker.scenes.renderer import SceneConfig, render_scenes
-from tracker.scenes.textures import TextureBank
+from tracker.scenes.textures import open_textures
 from tracker.video.pixels import image_size
 
 
@@ -73,7 +73,7 @@ class ProceduralTracks:
         device: str = "cpu",
         scene: dict[str, Any] | None = None,
     ) -> None:
-        self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
+        self._bank = open_textures(textures)
         height, width = image_size("data.size", size)
         self._config = SceneConfig(
             frames=frames, height=height, width=width, points=points, **(scene or {})

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from tracker.datasets.clips import VIDEO_SUFFIXES
 from tracker.errors import UserError
-from tracker.video.loading import load_video
 from tracker.video.pixels import resize
 from tracker.video.video import Video
+from tracker.video.video_folder import open_video_folder
 
 
 @dataclass(frozen=True)
@@ -51,19 +50,16 @@ class LabelledVideos:
             )
         found = cls(tuple(p.name for p in classes), [], [], [])
         for label, path in enumerate(classes):
-            before = len(found.videos)
-            for file in sorted(f for f in path.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES):
-                try:
-                    found.videos.append(load_video(file))
-                    found.labels.append(label)
-                    found.paths.append(str(file))
-                except UserError as error:
-                    found.skipped[str(file)] = str(error)
-            if len(found.videos) < before + 2:
+            of_class = open_video_folder(path)
+            if len(of_class.videos) < 2:
                 raise UserError(
-                    f"class folder {path} holds {len(found.videos) - before} readable videos; a "
+                    f"class folder {path} holds {len(of_class.videos)} readable videos; a "
                     "class needs 2 or more, to learn from and to test on"
                 )
+            found.videos.extend(of_class.videos.values())
+            found.paths.extend(of_class.videos)
+            found.labels.extend([label] * len(of_class.videos))
+            found.skipped.update(of_class.skipped)
         return found
 
     def split(self, test_share: float, seed: int) -> tuple[list[int], list[int]]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from tracker.scenes.layer_motion import LayerMotion
 from tracker.scenes.layers import Layer
-from tracker.scenes.motion import LayerMotion
 from tracker.scenes.outlines import draw_outline
 from tracker.scenes.photometric import PhotometricConfig, develop, draw_photometry
 from tracker.scenes.renderer import BACKGROUND_REACH, SceneConfig, draw_clip
 from tracker.scenes.smooth_paths import uniform
-from tracker.scenes.textures import TextureBank
+from tracker.scenes.textures import open_textures
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "direction": ("E", "SE", "S", "SW", "W", "NW", "N", "NE"),
@@ -88,7 +88,7 @@ class MotionTask:
     """
 
     def __init__(self, frames: int, size: tuple[int, int], textures: str | None = None) -> None:
-        self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
+        self._bank = open_textures(textures)
         self._config = SceneConfig(
             frames=frames,
             height=size[0],
