@@ -18,7 +18,7 @@ class StaticTracker:
     """Every point stays where it was asked for. The floor that any tracker must beat."""
 
     def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
-        """Return a track for each query; see `Tracker.track`."""
+        """Return tracks that stay at their queries; see `Tracker.track`."""
         queries.check(video.size, len(video))
         xy = np.repeat(queries.xy[:, None], len(video), axis=1)
         visible = np.ones(xy.shape[:2], bool)
@@ -49,7 +49,10 @@ class LucasKanadeTracker:
         self.max_round_trip = max_round_trip
 
     def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
-        """Return a track for each query; see `Tracker.track`."""
+        """Follow queries frame by frame, one direction of time after the other.
+
+        See `Tracker.track`.
+        """
         queries.check(video.size, len(video))
         count, length = len(queries), len(video)
         xy = np.repeat(queries.xy[:, None], length, axis=1)
@@ -100,7 +103,7 @@ def lucas_kanade(
 
     Args:
         start_image: `(H, W) uint8`.
-        end_image: of the same size and type.
+        end_image: of the same kind.
         xy: `(N, 2)` raster pixels in the first image.
         window: side of the matched patch, in pixels.
         levels: pyramid levels above the full resolution.
@@ -111,20 +114,23 @@ def lucas_kanade(
     """
     # OpenCV counts from pixel centres, we from the image's corner.
     start = np.ascontiguousarray(xy - 0.5, np.float32)[:, None]
-
-    def flow(one: np.ndarray, two: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(
-            one,
-            two,
-            at,
-            None,  # type: ignore[call-overload]  # the stubs require a first guess, OpenCV does not
-            winSize=(window, window),
-            maxLevel=levels,
-        )
-        return moved, found
-
-    there, found = flow(start_image, end_image, start)
-    back, found_back = flow(end_image, start_image, there)
+    there, found = _flow(start_image, end_image, start, window, levels)
+    back, found_back = _flow(end_image, start_image, there, window, levels)
     missed = np.linalg.norm((back - start)[:, 0], axis=-1)
     lost = (found[:, 0] == 0) | (found_back[:, 0] == 0)
     return there[:, 0] + 0.5, np.where(lost, np.inf, missed)
+
+
+def _flow(
+    from_image: np.ndarray, to_image: np.ndarray, points: np.ndarray, window: int, levels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where OpenCV finds points `(N, 1, 2)`, and whether it does `(N, 1)`."""
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        from_image,
+        to_image,
+        points,
+        np.empty_like(points),
+        winSize=(window, window),
+        maxLevel=levels,
+    )
+    return np.asarray(moved), np.asarray(found)

@@ -42,7 +42,8 @@ class ProceduralClips:
     """Rendered scenes.
 
     Args:
-        frames, size: length, and `(height, width)`, of a clip.
+        frames: of a clip.
+        size: of a clip, `(height, width)` in pixels.
         textures: a folder of photographs, or None for the built-in ones.
         seed: of the first clip.
         device: where to render, and where clips are; see `check_device`.
@@ -75,7 +76,8 @@ class VideoClips:
 
     Args:
         videos: where to cut from. Shorter ones are played back and forth.
-        frames, size: length, and `(height, width)`, of a clip.
+        frames: of a clip.
+        size: of a clip, `(height, width)` in pixels.
         seed: of all choices.
 
     Raises:
@@ -130,7 +132,7 @@ class VideoClips:
         frames = video.read(start, min(len(video), start + self._frames))
         frames = frames[_back_and_forth(len(frames), self._frames)]
         clip = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
-        return draw_crop(random, clip.shape[-2:], self._size).cut(clip)
+        return draw_crop(random, (clip.shape[2], clip.shape[3]), self._size).cut(clip)
 
 
 def open_clips(
@@ -146,8 +148,11 @@ def open_clips(
     """Return the source that options name: videos, a TAP-Vid file, or else rendered scenes.
 
     Args:
-        frames, size: length, and `(height, width)`, of a clip.
-        videos, tapvid, textures: a folder of videos, a TAP-Vid file, a folder of photographs.
+        frames: of a clip.
+        size: of a clip, `(height, width)` in pixels.
+        videos: a folder of videos.
+        tapvid: a TAP-Vid file.
+        textures: a folder of photographs.
         seed: of all choices.
         device: where scenes are rendered.
 
@@ -183,7 +188,7 @@ def clip_or_stand_in(clips: ClipSource, number: int, unreadable: list[str]) -> T
     )
 
 
-def _back_and_forth(length: int, wanted: int) -> np.ndarray:
-    """Indices 0, 1, ..., n-1, n-2, ..., 1, 0, 1, ... of the wanted length."""
+def _back_and_forth(length: int, count: int) -> np.ndarray:
+    """Return the indices 0, 1, ..., n-1, n-2, ..., 1, 0, 1, ..., `count` of them."""
     cycle = np.concatenate([np.arange(length), np.arange(length - 2, 0, -1)])
-    return np.resize(cycle, wanted)
+    return np.resize(cycle, count)

@@ -48,7 +48,9 @@ class FolderTracks:
     Args:
         folders: of the videos.
         read: reads one of them.
-        frames, size, points: of every clip; size is `(height, width)`.
+        frames: of every clip.
+        size: of every clip, `(height, width)` in pixels.
+        points: of every clip.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class FolderTracks:
             UserError: ten clips in a row were too short, damaged, or without a visible point.
         """
         cut = [self._cut_some(Generator().manual_seed(number)) for number in numbers]
-        return tuple(torch.stack(parts) for parts in zip(*cut, strict=True))  # type: ignore[return-value]
+        video, xy, visible = (torch.stack(parts) for parts in zip(*cut, strict=True))
+        return video, xy, visible
 
     def _cut_some(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Cut a clip; where one cannot be used, another is drawn."""
@@ -92,18 +95,18 @@ class FolderTracks:
         stop = start + self._frames
         clip = torch.from_numpy(video.read(start, stop)).permute(0, 3, 1, 2).float() / 255
         xy = torch.from_numpy(np.ascontiguousarray(annotated.xy[:, start:stop])).float()
-        seen = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
-        crop = draw_crop(random, clip.shape[-2:], self._size)
+        visible = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
+        crop = draw_crop(random, (clip.shape[2], clip.shape[3]), self._size)
         clip, xy = crop.cut(clip), crop.move(xy)
         height, width = self._size
-        seen = seen & inside_frame(xy, (width, height))
+        visible = visible & inside_frame(xy, (width, height))
         xy = torch.nan_to_num(xy, nan=-1.0, posinf=1e4, neginf=-1e4)
-        usable = seen.any(1).nonzero()[:, 0]
+        usable = visible.any(1).nonzero()[:, 0]
         if not len(usable):
             raise UserError(f"{folder}: no point is visible in frames {start}..{stop - 1}")
-        # Fewer points than wanted are repeated, so that every clip has the same number.
+        # Fewer points than asked for are repeated, so that every clip has the same number.
         order = torch.randperm(len(usable), generator=random).repeat(
             -(-self._points // len(usable))
         )
         chosen = usable[order[: self._points]]
-        return clip, xy[chosen], seen[chosen]
+        return clip, xy[chosen], visible[chosen]

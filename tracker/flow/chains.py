@@ -142,7 +142,7 @@ def chain_flow(
         outside the frame `certainty` is 0, and the position means nothing.
     """
     (height, width), length = images[0].shape, len(images)
-    scale = np.float32([width / size[0], height / size[1]])
+    scale = np.array([width / size[0], height / size[1]], np.float32)
     known = certainty > 0
     chains = Chains(
         xy.astype(np.float32) * scale,

@@ -1,7 +1,7 @@
 """Pictures of tracks: trails over the video, side by side with the truth, contact sheets.
 
 A point's colour tells where it started: hue runs with x, brightness with y. A filled dot is
-visible (paler where the tracker is less sure), a hollow one is occluded.
+visible (paler where the tracker is less certain), a hollow one is occluded.
 """
 
 from __future__ import annotations

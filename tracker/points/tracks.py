@@ -1,4 +1,4 @@
-"""Tracks: where every query point is in every frame, and whether it can be seen."""
+"""Tracks: where every query point is in every frame, and whether it is visible there."""
 
 from __future__ import annotations
 
@@ -228,10 +228,10 @@ class Tracks:
             for point, (xy, visible, confidence) in enumerate(
                 zip(self.xy.tolist(), self.visible.tolist(), self.confidence.tolist(), strict=True)
             ):
-                for frame, ((x, y), seen, certainty) in enumerate(
+                for frame, ((x, y), is_visible, certainty) in enumerate(
                     zip(xy, visible, confidence, strict=True)
                 ):
-                    writer.writerow([point, frame, x, y, int(seen), certainty])
+                    writer.writerow([point, frame, x, y, int(is_visible), certainty])
 
     @classmethod
     def _read_csv(cls, path: Path) -> Tracks:

@@ -1,7 +1,7 @@
 """Frozen matching: does the nearest feature in another frame lie on the same point?
 
 The yardstick of a backbone, without any training: for points with true tracks, the patch of another
-frame whose feature is most alike the query's is taken as the point's place; it counts as right
+frame whose feature is most like the query's is taken as the point's place; it counts as right
 within one patch of the truth (PCK). Measured on features as they are and on what remains after the
 mean at each place over other clips is subtracted (`template`). A guess that nothing moves is often
 right, and features that say where they are profit from it; so the points that are a patch or more
@@ -62,8 +62,11 @@ class MatchingScores:
     """What one extractor reaches.
 
     Attributes:
-        everywhere, moved: PCK of all comparable point-frames, and of those that moved.
-        feature_std, effective_rank, positional_share: of the last layer's features.
+        everywhere: PCK of all comparable point-frames.
+        moved: PCK of those that moved.
+        feature_std: of the last layer's features.
+        effective_rank: of the last layer's features.
+        positional_share: of the last layer's features.
         residual_rank: effective rank of the last layer after subtraction.
     """
 
@@ -82,6 +85,7 @@ class PixelPatches:
         self._patch, self._size, self._tubelet = patch, input_size, tubelet
 
     def __call__(self, video: Tensor) -> FeatureVolume:
+        """Return the pixels of `(B, T, 3, H, W)` in 0..1 as `(B, 1, S, 6 * patch^2, h, w)`."""
         features = rearrange(
             normalise(resize(video, self._size)),
             "b (s two) c (h p) (w q) -> b 1 s (two c p q) h w",
@@ -150,9 +154,10 @@ class MatchingYardstick:
             layers = rearrange(residual, "l s c h w -> 1 s (l c) h w")
             slot = volume.slot.to(device)
             found = torch.cat([match(x, slot, clip) for x in (raw, residual, layers)])
-            kinds = torch.stack([comparable(slot, clip), moved(slot, clip, raw.shape[-2:])])
-            right.append((found[:, None] & kinds).sum((2, 3)))
-            counted.append(kinds.sum((1, 2)))
+            grid = (raw.shape[-2], raw.shape[-1])
+            counted_as = torch.stack([comparable(slot, clip), moved(slot, clip, grid)])
+            right.append((found[:, None] & counted_as).sum((2, 3)))
+            counted.append(counted_as.sum((1, 2)))
         share = torch.stack(right).sum(0) / torch.stack(counted).sum(0).clamp(min=1)
         number = mean.shape[0]
         everywhere, elsewhere = (
@@ -306,7 +311,9 @@ def baselines(
     """Measure what a backbone has to beat: random weights, raw pixels, nothing moving.
 
     Args:
+        yardstick: what to measure on.
         backbone: whose architecture, layers and input size the baselines share.
+        device: where they run.
     """
     settings = replace(backbone.config, dtype="float32")
     random = FrozenBackbone(settings, random_model(backbone.architecture))

@@ -73,7 +73,10 @@ class JepaModel(nn.Module):
             self._losses_of(kind, masks, embedded, levels, grid) for kind, masks in enumerate(kinds)
         ]
         mean = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
-        return {"loss": sum(self._weights[name] * mean[name] for name in mean), **mean}
+        total = mean["prediction"].new_zeros(())
+        for name, value in mean.items():
+            total = total + self._weights[name] * value
+        return {"loss": total, **mean}
 
     @property
     def _weights(self) -> dict[str, float]:
@@ -121,6 +124,9 @@ class JepaModel(nn.Module):
 
         Args:
             seen: `(B, Nc, C)` for each deep layer and for the last one.
+            masks: where the context and what is to be predicted lie.
+            kind: number of the kind of mask, which chooses the mask token.
+            grid: `(t, h, w)` tokens of a clip.
 
         Returns:
             Predictions at the visible places `(B, Nc, C)` and at the hidden ones `(B, Nt, C)`, of
@@ -155,8 +161,9 @@ class JepaModel(nn.Module):
         """Let the target encoder follow; `progress` is the share of the run that is done."""
         start, end = self.config.momentum
         momentum = start + (end - start) * progress
-        followed = list(self.online.encoder.parameters())
-        torch._foreach_lerp_(list(self.target.parameters()), followed, 1 - momentum)
+        followed: list[Tensor] = list(self.online.encoder.parameters())
+        following: list[Tensor] = list(self.target.parameters())
+        torch._foreach_lerp_(following, followed, 1 - momentum)
 
     @staticmethod
     def _rotary(part: nn.Module, grid: tuple[int, int, int], ids: Tensor | None) -> Rotary:

@@ -22,7 +22,9 @@ class LabelledVideos:
 
     Attributes:
         classes: names of the subfolders, in order.
-        videos, labels, paths: each video with the number of its class and its file.
+        videos: all of them, class by class.
+        labels: the number of each one's class.
+        paths: each one's file.
         skipped: why files could not be opened, or decoded later, by path.
     """
 
@@ -68,11 +70,11 @@ class LabelledVideos:
         test: list[int] = []
         random = Generator().manual_seed(seed)
         for label in range(len(self.classes)):
-            mine = [i for i, other in enumerate(self.labels) if other == label]
-            order = torch.randperm(len(mine), generator=random).tolist()
-            held_out = min(len(mine) - 1, max(1, round(test_share * len(mine))))
-            test += [mine[i] for i in order[:held_out]]
-            train += [mine[i] for i in order[held_out:]]
+            members = [i for i, other in enumerate(self.labels) if other == label]
+            order = torch.randperm(len(members), generator=random).tolist()
+            held_out = min(len(members) - 1, max(1, round(test_share * len(members))))
+            test += [members[i] for i in order[:held_out]]
+            train += [members[i] for i in order[held_out:]]
         return sorted(train), sorted(test)
 
     def clip(self, number: int, frames: int, size: tuple[int, int]) -> Tensor:
@@ -85,12 +87,12 @@ class LabelledVideos:
             UserError: its frames cannot be decoded.
         """
         video = self.videos[number]
-        wanted = np.linspace(0, len(video) - 1, frames).round().astype(int)
+        times = np.linspace(0, len(video) - 1, frames).round().astype(int)
         kept = {}
         for index, frame in enumerate(video.frames()):
-            if index in wanted:
+            if index in times:
                 kept[index] = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
-        clip = torch.stack([kept[int(i)] for i in wanted])
+        clip = torch.stack([kept[int(i)] for i in times])
         return resize(clip[None], size)[0]
 
     def readable(

@@ -28,7 +28,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "objects": ("1", "2", "3", "4"),
 }
 TRAVEL = 0.25
-"""Way through the clip, in shorter frame sides."""
+"""Distance moved through the clip, in shorter frame sides."""
 TURN = math.pi / 2
 """Rotation through the clip, radians."""
 GROWTH = math.log(1.8)
@@ -42,7 +42,8 @@ class SteadyMotion:
     Attributes:
         middle: `(L, 2)` raster pixels where each layer is in the middle of the clip.
         velocity: `(L, 2)` pixels per frame.
-        angle, spin: `(L,)` radians in the middle, and radians per frame.
+        angle: `(L,)` radians in the middle.
+        spin: `(L,)` radians per frame.
         growth: `(L,)` log scale per frame.
         frames: length of the clip.
     """
@@ -83,7 +84,8 @@ class MotionTask:
     """Numbered clips with the answers to every question of `CLASSES`.
 
     Args:
-        frames, size: length, and `(height, width)` in pixels, of a clip.
+        frames: of a clip.
+        size: of a clip, `(height, width)` in pixels.
         textures: a folder of photographs, or None for the built-in ones.
     """
 
