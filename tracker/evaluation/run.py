@@ -170,7 +170,7 @@ def _evaluate_video(
         report.fail(name, str(error))
         return
     except Exception as error:  # a bug: whoever mends it needs more than a line
-        log.exception("%s was skipped", name)
+        log.warning("%s was skipped", name, exc_info=True)
         report.fail(name, f"{type(error).__name__}: {error}", traceback.format_exc())
         return
     # Only together: means are compared, so they must be of the same videos.
