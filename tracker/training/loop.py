@@ -40,13 +40,16 @@ class TrainingConfig:
         batch_size: clips a step and process.
         learning_rate: at its peak.
         warmup: share of the run until the peak.
-        weight_decay, clip_norm: AdamW's decay, and the largest norm of the gradient.
+        weight_decay: of AdamW.
+        clip_norm: the largest norm of the gradient.
         ema: decay of the averaged weights, which are validated and saved; 0 takes the latest, for
             tasks that keep an average of their own.
         precision: `no`, `bf16` or `fp16` (accelerate's mixed precision).
         workers: processes that make batches ahead of time; 0 makes them in line.
         seed: of weights and data.
-        validate_every, checkpoint_every, picture_every: in steps.
+        validate_every: steps from one validation to the next.
+        checkpoint_every: steps from one checkpoint to the next.
+        picture_every: steps from one picture to the next.
     """
 
     max_steps: int = 1000

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import av
 
 SEEK_MARGIN = 300
-"""Frames to seek back where a seek came out too late; more than encoders put between key frames."""
+"""Frames to seek back where a seek ended too late; more than encoders put between key frames."""
 
 DECODER_DELAY = 16
 """The most frames that H.264 and HEVC hold back to put them in order."""
@@ -95,6 +95,11 @@ class FileSource:
         return av.open(str(self._path), metadata_errors="replace")
 
     def frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield frames `start..stop-1` as `(H, W, 3) uint8`.
+
+        Raises:
+            UserError: a frame cannot be decoded or is of another size.
+        """
         width, height = self.info.size
         index = start
         for frame in self._decode(start):
