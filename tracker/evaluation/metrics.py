@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from tracker.errors import UserError
+
 QueryMode = Literal["first", "strided"]
 THRESHOLDS = (1, 2, 4, 8, 16)
 """Pixels of the 256x256 frame."""
@@ -67,7 +69,7 @@ def sample_queries(
         times, tracks = np.nonzero(~occluded[:, ::stride].T)
         times = times * stride
     else:
-        raise ValueError(f"query mode {mode!r} is neither 'first' nor 'strided'")
+        raise UserError(f"query mode {mode!r} is neither 'first' nor 'strided'")
     queries = np.column_stack([times, xy[tracks, times]])
     return GroundTruth(queries, xy[tracks], occluded[tracks])
 

@@ -42,14 +42,14 @@ class Tracks:
         confidence = np.asarray(confidence, np.float32)
         queries = np.asarray(self.queries, np.float32)
         if xy.ndim != 3 or xy.shape[2] != 2:
-            raise ValueError(f"xy has shape {xy.shape}, expected (N, T, 2)")
+            raise UserError(f"xy has shape {xy.shape}, expected (N, T, 2)")
         for name, array, shape in [
             ("visible", visible, xy.shape[:2]),
             ("confidence", confidence, xy.shape[:2]),
             ("queries", queries, (xy.shape[0], 3)),
         ]:
             if array.shape != shape:
-                raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+                raise UserError(f"{name} has shape {array.shape}, expected {shape}")
         for name, value in [
             ("xy", xy),
             ("visible", visible),
@@ -229,7 +229,7 @@ class Tracks:
         with path.open(newline="", encoding="utf-8") as file:
             header = dict(part.split("=", 1) for part in file.readline().lstrip("# ").split())
             if file.readline().strip().split(",") != CSV_COLUMNS:
-                raise ValueError(f"its columns are not {','.join(CSV_COLUMNS)}")
+                raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
             rows = np.array([line.strip().split(",") for line in file], np.float64)
         queries = np.array(
             [q.split(",") for q in header["queries"].split(";") if q], np.float32

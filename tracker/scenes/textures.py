@@ -1,6 +1,5 @@
 """What a layer is made of: pictures from a bank, and outlines that cut sprites out of them."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +10,9 @@ from PIL import Image
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.files import UNREADABLE_IMAGE
 from tracker.scenes.patterns import cells, checker, fractal_noise, stripes
-
-log = logging.getLogger(__name__)
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 

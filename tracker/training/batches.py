@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ class ProceduralTracks:
         points: int,
         textures: str | None = None,
         device: str = "cpu",
-        scene: dict[str, Any] | None = None,
+        scene: Annotated[dict[str, Any], SceneConfig] | None = None,
     ) -> None:
         self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
         height, width = image_size("data.size", size)
