@@ -36,7 +36,15 @@ class _PrintWarnings(logging.Handler):
 
 @contextmanager
 def print_warnings() -> Iterator[None]:
-    """Print as `warning: ...` on stderr what is logged, and what libraries warn of."""
+    """Print as `warning: ...` on stderr what is logged, and what libraries warn of.
+
+    NumPy keeps quiet: a number that is not finite is told where it does harm.
+    """
+    import numpy as np
+
+    if any(isinstance(handler, _PrintWarnings) for handler in log.handlers):
+        yield  # a command called by another
+        return
 
     def from_library(message: Warning | str, *_: Any, **__: Any) -> None:
         log.warning("%s", message)
@@ -45,7 +53,8 @@ def print_warnings() -> Iterator[None]:
     before, warnings.showwarning = warnings.showwarning, from_library
     log.addHandler(handler)
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     finally:
         log.removeHandler(handler)
         warnings.showwarning = before

@@ -172,7 +172,7 @@ def test_queries_strided_are_ordered_by_frame() -> None:
     for row, track, (t, n) in zip(truth.queries, truth.xy, expected, strict=True):
         np.testing.assert_array_equal(row, [t, *xy[n, t]])
         np.testing.assert_array_equal(track, xy[n])
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(UserError, match="neither"):
         sample_queries(xy, occluded, "last")  # type: ignore[arg-type]
 
 

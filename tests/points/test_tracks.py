@@ -137,7 +137,7 @@ def test_confidence_defaults_to_visibility() -> None:
 )
 def test_shapes_that_do_not_fit_are_refused(field: str, value: np.ndarray) -> None:
     fields = {name: getattr(example(), name) for name in Tracks.__dataclass_fields__}
-    with pytest.raises(ValueError, match=field):
+    with pytest.raises(UserError, match=field):
         Tracks(**{**fields, field: value})
 
 
