@@ -183,6 +183,7 @@ class TestConfigs:
             (["pretrain_data@data=moved_images", "data.textures=/nowhere"], "/nowhere"),
             (["data.device=abacus"], "device abacus cannot be used"),
             (["data.size=128"], "data.size=128: give height and width"),
+            (["save_dtype=float64"], "save_dtype=float64 must be float16 or float32"),
             (["validation.device=abacus"], "device abacus cannot be used"),
         ],
         ids=str,

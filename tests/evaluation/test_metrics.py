@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tracker.errors import UserError
 from tracker.evaluation.metrics import (
     METRIC_NAMES,
     THRESHOLDS,
     GroundTruth,
     QueryMode,
+    evaluated_frames,
     mean_metrics,
     redetection,
     sample_queries,
@@ -174,6 +176,8 @@ def test_queries_strided_are_ordered_by_frame() -> None:
         np.testing.assert_array_equal(track, xy[n])
     with pytest.raises(UserError, match="neither"):
         sample_queries(xy, occluded, "last")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="neither"):
+        evaluated_frames(np.zeros(2), 5, "last")  # type: ignore[arg-type]
 
 
 def test_nothing_to_judge_is_nan_and_does_not_count() -> None:

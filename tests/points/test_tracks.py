@@ -141,6 +141,27 @@ def test_shapes_that_do_not_fit_are_refused(field: str, value: np.ndarray) -> No
         Tracks(**{**fields, field: value})
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("xy", "positions"),
+        ("xy", [[[1, 2]], [[1]]]),
+        ("queries", None),
+        ("confidence", "sure"),
+        ("size", 64),
+        ("size", (64, 48, 3)),
+        ("size", (0, 48)),
+        ("fps", "fast"),
+        ("fps", 0),
+        ("fps", float("nan")),
+    ],
+)
+def test_what_is_no_number_is_refused(field: str, value: object) -> None:
+    fields = {name: getattr(example(), name) for name in Tracks.__dataclass_fields__}
+    with pytest.raises(UserError):
+        Tracks(**{**fields, field: value})
+
+
 def test_csv_is_a_table_for_people(tmp_path: Path) -> None:
     lines = example().save(tmp_path / "t.csv").read_text().splitlines()
     assert lines[0].startswith("# width=64 height=48 fps=30.0")

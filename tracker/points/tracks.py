@@ -36,11 +36,18 @@ class Tracks:
     confidence: np.ndarray = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        xy = np.asarray(self.xy, np.float32)
-        visible = np.asarray(self.visible, bool)
-        confidence = visible if self.confidence is None else self.confidence
-        confidence = np.asarray(confidence, np.float32)
-        queries = np.asarray(self.queries, np.float32)
+        try:
+            xy = np.asarray(self.xy, np.float32)
+            visible = np.asarray(self.visible, bool)
+            confidence = visible if self.confidence is None else self.confidence
+            confidence = np.asarray(confidence, np.float32)
+            queries = np.asarray(self.queries, np.float32)
+            width, height = (int(side) for side in self.size)
+            fps = float(self.fps)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"tracks are arrays of numbers, a size and a rate ({error})") from error
+        if min(width, height) < 1 or not fps > 0:
+            raise UserError(f"tracks of a video of {width}x{height} at {fps} fps: use more than 0")
         if xy.ndim != 3 or xy.shape[2] != 2:
             raise UserError(f"xy has shape {xy.shape}, expected (N, T, 2)")
         for name, array, shape in [
@@ -55,8 +62,8 @@ class Tracks:
             ("visible", visible),
             ("confidence", confidence),
             ("queries", queries),
-            ("size", (int(self.size[0]), int(self.size[1]))),
-            ("fps", float(self.fps)),
+            ("size", (width, height)),
+            ("fps", fps),
         ]:
             object.__setattr__(self, name, value)
 

@@ -51,8 +51,8 @@ def _stems(folder: Path) -> list[str]:
 def _meanings(file: Path, package: str) -> dict[str, str]:
     """Return the comments at the ends of a file's lines, and of those that it builds on."""
     found: dict[str, str] = {}
-    text = file.read_text()
-    for base in OmegaConf.to_container(OmegaConf.load(file)).get("defaults", []):
+    text, content = file.read_text(), OmegaConf.load(file)
+    for base in content.get("defaults", []) if isinstance(content, DictConfig) else ():
         if package and isinstance(base, str) and base != "_self_":
             found |= _meanings(file.with_name(f"{base}.yaml"), package)
     parents: list[tuple[int, str]] = [(-1, package)]
