@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tracker.errors import UserError
 from tracker.evaluation.metrics import (
     METRIC_NAMES,
     THRESHOLDS,
     GroundTruth,
     QueryMode,
+    evaluated_frames,
     mean_metrics,
     sample_queries,
     tapvid_metrics,
@@ -173,8 +175,10 @@ def test_queries_strided_are_ordered_by_frame() -> None:
     for row, track, (t, n) in zip(truth.queries, truth.xy, expected, strict=True):
         np.testing.assert_array_equal(row, [t, *xy[n, t]])
         np.testing.assert_array_equal(track, xy[n])
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(UserError, match="neither"):
         sample_queries(xy, occluded, "last")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="neither"):
+        evaluated_frames(np.zeros(2), 5, "last")  # type: ignore[arg-type]
 
 
 def test_nothing_to_judge_is_nan_and_does_not_count() -> None:

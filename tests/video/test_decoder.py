@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.video.loading import load_video, probe
 from tracker.video.video import Video
 
@@ -23,10 +23,14 @@ CONTAINERS = ["mp4", "mkv", "ts", "h264", "open_gop.mkv", "avi", "mjpeg.avi"]
 
 def quiet_load(path: Path) -> tuple[Video, list[str]]:
     """Open a video; return the warnings with it."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        video = load_video(path)
-    return video, [str(w.message) for w in caught]
+    logged: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = logged.append
+    log.addHandler(handler)
+    try:
+        return load_video(path), [record.getMessage() for record in logged]
+    finally:
+        log.removeHandler(handler)
 
 
 @pytest.mark.parametrize("kind", CONTAINERS)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
+
+from tracker.errors import UserError
 
 QueryMode = Literal["first", "strided"]
 THRESHOLDS = (1, 2, 4, 8, 16)
@@ -44,6 +46,16 @@ class GroundTruth:
     occluded: np.ndarray
 
 
+def check_query_mode(mode: str) -> None:
+    """Refuse what is none of `QueryMode`.
+
+    Raises:
+        UserError: it is none.
+    """
+    if mode not in get_args(QueryMode):
+        raise UserError(f"query mode {mode!r} is neither 'first' nor 'strided'")
+
+
 def sample_queries(
     xy: np.ndarray, occluded: np.ndarray, mode: QueryMode, stride: int = 5
 ) -> GroundTruth:
@@ -59,20 +71,20 @@ def sample_queries(
     Returns:
         The queries, with the truth repeated for each; tracks that are never visible are left out.
     """
+    check_query_mode(mode)
     if mode == "first":
         tracks = np.flatnonzero(~occluded.all(axis=1))
         times = (~occluded[tracks]).argmax(axis=1)
-    elif mode == "strided":
+    else:
         times, tracks = np.nonzero(~occluded[:, ::stride].T)
         times = times * stride
-    else:
-        raise ValueError(f"query mode {mode!r} is neither 'first' nor 'strided'")
     queries = np.column_stack([times, xy[tracks, times]])
     return GroundTruth(queries, xy[tracks], occluded[tracks])
 
 
 def evaluated_frames(query_frames: np.ndarray, num_frames: int, mode: QueryMode) -> np.ndarray:
     """Return `(N, T) bool`: frames after the query (`first`), or all others (`strided`)."""
+    check_query_mode(mode)
     frames = np.arange(num_frames)[None]
     query = np.asarray(query_frames)[:, None]
     return frames > query if mode == "first" else frames != query

@@ -35,7 +35,10 @@ class Queries:
     txy: np.ndarray
 
     def __init__(self, txy: ArrayLike) -> None:
-        txy = np.asarray(txy, dtype=np.float32)
+        try:
+            txy = np.asarray(txy, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"queries are rows of the numbers t, x, y ({error})") from error
         if txy.ndim != 2 or txy.shape[1] != 3:
             raise UserError(f"queries have shape {txy.shape}; they must be rows of t, x, y")
         bad = np.flatnonzero(~np.isfinite(txy).all(axis=1))

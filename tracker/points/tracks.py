@@ -46,26 +46,33 @@ class Tracks:
         fps: float = 24.0,
         confidence: ArrayLike | None = None,
     ) -> None:
-        xy = np.asarray(xy, np.float32)
-        visible = np.asarray(visible, bool)
-        confidence = np.asarray(visible if confidence is None else confidence, np.float32)
-        queries = np.asarray(queries, np.float32)
+        try:
+            xy = np.asarray(xy, np.float32)
+            visible = np.asarray(visible, bool)
+            confidence = np.asarray(visible if confidence is None else confidence, np.float32)
+            queries = np.asarray(queries, np.float32)
+            width, height = (int(side) for side in size)
+            fps = float(fps)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"tracks are arrays of numbers, a size and a rate ({error})") from error
+        if min(width, height) < 1 or not fps > 0:
+            raise UserError(f"tracks of a video of {width}x{height} at {fps} fps: use more than 0")
         if xy.ndim != 3 or xy.shape[2] != 2:
-            raise ValueError(f"xy has shape {xy.shape}, expected (N, T, 2)")
+            raise UserError(f"xy has shape {xy.shape}, expected (N, T, 2)")
         for name, array, shape in [
             ("visible", visible, xy.shape[:2]),
             ("confidence", confidence, xy.shape[:2]),
             ("queries", queries, (xy.shape[0], 3)),
         ]:
             if array.shape != shape:
-                raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+                raise UserError(f"{name} has shape {array.shape}, expected {shape}")
         for name, value in [
             ("xy", xy),
             ("visible", visible),
             ("confidence", confidence),
             ("queries", queries),
-            ("size", (int(size[0]), int(size[1]))),
-            ("fps", float(fps)),
+            ("size", (width, height)),
+            ("fps", fps),
         ]:
             object.__setattr__(self, name, value)
 
@@ -238,7 +245,7 @@ class Tracks:
         with path.open(newline="", encoding="utf-8") as file:
             header = dict(part.split("=", 1) for part in file.readline().lstrip("# ").split())
             if file.readline().strip().split(",") != CSV_COLUMNS:
-                raise ValueError(f"its columns are not {','.join(CSV_COLUMNS)}")
+                raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
             rows = np.array([line.strip().split(",") for line in file], np.float64)
         queries = np.array(
             [q.split(",") for q in header["queries"].split(";") if q], np.float32

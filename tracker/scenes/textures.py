@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +12,9 @@ from PIL import Image
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.files import UNREADABLE_IMAGE
 from tracker.scenes.patterns import cells, checker, fractal_noise, stripes
-
-log = logging.getLogger(__name__)
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 

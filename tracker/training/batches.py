@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ class ProceduralTracks:
         points: int,
         textures: str | None = None,
         device: str = "cpu",
-        scene: dict[str, Any] | None = None,
+        scene: Annotated[dict[str, Any], SceneConfig] | None = None,
     ) -> None:
         self._bank = open_textures(textures)
         height, width = image_size("data.size", size)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -52,7 +52,7 @@ class TrainingConfig:
         picture_every: steps from one picture to the next.
     """
 
-    max_steps: int = 1000
+    max_steps: int = 100_000
     max_minutes: float | None = None
     batch_size: int = 1
     learning_rate: float = 5e-4
@@ -63,9 +63,9 @@ class TrainingConfig:
     precision: str = "no"
     workers: int = 1
     seed: int = 0
-    validate_every: int = 500
-    checkpoint_every: int = 100
-    picture_every: int = 1000
+    validate_every: int = 1000
+    checkpoint_every: int = 200
+    picture_every: int = 5000
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "batch_size", "validate_every", "checkpoint_every"):
@@ -98,9 +98,14 @@ class Task(Protocol):
         best_metric: the validation score that decides which weights are the best; more is better.
     """
 
-    model: nn.Module
-    averaged: nn.Module
-    best_metric: str
+    @property
+    def model(self) -> nn.Module: ...  # noqa: D102
+
+    @property
+    def averaged(self) -> nn.Module: ...  # noqa: D102
+
+    @property
+    def best_metric(self) -> str: ...  # noqa: D102
 
     def inputs(self, batch: Any) -> tuple[Any, ...]:
         """Turn a batch, moved to the device, into what the model takes; without gradients."""
@@ -117,6 +122,9 @@ class Task(Protocol):
     def save(self, folder: Path) -> None:
         """Write what users load."""
         ...
+
+
+AnyTask = TypeVar("AnyTask", bound=Task)
 
 
 class NumberedBatches(Protocol):
@@ -173,7 +181,7 @@ def _run_opencv_in_line(worker: int) -> None:
     cv2.setNumThreads(0)  # not 1, which waits for the parent's threads, and those are not here
 
 
-class TrainingLoop:
+class TrainingLoop(Generic[AnyTask]):
     """Trains a task on numbered batches.
 
     Args:
@@ -186,7 +194,7 @@ class TrainingLoop:
 
     def __init__(
         self,
-        task: Task,
+        task: AnyTask,
         source: NumberedBatches,
         config: TrainingConfig,
         run: RunFolder,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.video.source import DEFAULT_FPS, VideoInfo
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class FileSource:
                 "it may be damaged, cut short or another kind of file"
             ) from error
         if self.info.warning:
-            warnings.warn(self.info.warning, stacklevel=2)
+            log.warning("%s", self.info.warning)
 
     def _probe(self) -> VideoInfo:
         with self._open() as container:
