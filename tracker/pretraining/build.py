@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from accelerate import Accelerator
 from omegaconf import DictConfig, OmegaConf
 
 from tracker.datasets.clips import ClipSource
 from tracker.devices import check_rendering
+from tracker.extras import needs
 from tracker.pretraining.architecture import open_model
 from tracker.pretraining.jepa.batches import JepaBatches
 from tracker.pretraining.jepa.model import JepaModel
@@ -16,6 +16,9 @@ from tracker.settings import instantiate
 from tracker.training.loop import TrainingLoop
 from tracker.training.run_folder import RunFolder
 from tracker.video.pixels import image_size
+
+with needs("train"):
+    from accelerate import Accelerator
 
 
 def build_pretraining(config: DictConfig, run: RunFolder) -> tuple[TrainingLoop, ClipSource]:
