@@ -26,6 +26,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SIZE = (64, 48)
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m fast` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as fast what is not marked as slow."""
+    for item in items:
+        if item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.fast)
+
+
 def render_frames(count: int, size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
     """Return `(T, H, W, 3)` frames whose content moves one pixel to the right per frame."""
     width, height = size

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker.errors import UserError, exit_on_user_error, log
+from tracker.extras import needs
 from tracker.files import atomic_path, prepare_output_dir, save_tensors
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Fit the template that the options in `argv` describe; return the exit code."""
     args = build_parser().parse_args(argv)
+    with needs("analysis"):  # before the hours whose convergence it draws
+        import matplotlib
     from tqdm import tqdm
 
     from tracker.datasets.clips import clip_or_stand_in, open_clips
@@ -65,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
     from tracker.features.template_fitter import TemplateFitter
 
+    matplotlib.use("Agg")
     out = Path(args.out)
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out} must end in .safetensors")
@@ -149,9 +153,6 @@ def load_progress(path: Path, work: str, fitter: TemplateFitter) -> History:
 
 def plot_convergence(path: Path, layers: Sequence[int], history: History) -> None:
     """Draw split-half cosine and positional share against the number of clips."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     clips = [count for count, _ in history]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tracker.errors import UserError, exit_on_user_error
+from tracker.extras import needs
 from tracker.files import atomic_path, prepare_output_dir
 
 SMOOTHED_OVER = 50
@@ -58,6 +59,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the run that the options in `argv` name; return the exit code."""
     args = build_parser().parse_args(argv)
+    with needs("analysis"):
+        import matplotlib
+
+    matplotlib.use("Agg")
     losses = read_columns(Path(args.run) / "history.csv")
     scores = read_columns(Path(args.run) / "validation.csv")
     out = Path(args.out)
@@ -69,9 +74,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def draw(losses: dict[str, np.ndarray], scores: dict[str, np.ndarray], out: Path) -> None:
     """Write losses beside validation scores as a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")

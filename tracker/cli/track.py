@@ -224,7 +224,7 @@ def choose_query_frames(args: argparse.Namespace, video: Video) -> list[int]:
     if args.query_frames is None:
         return [args.at]
     if args.query_frames == "auto":
-        from tracker.analysis.frames import query_frames
+        from tracker.analysis.keyframes import query_frames
         from tracker.devices import check_device
 
         chosen = query_frames(video, args.backbone, str(check_device(args.device)))

@@ -117,7 +117,9 @@ class PositionalTemplate:
         from safetensors import SafetensorError, safe_open
 
         if not Path(path).is_file():
-            raise UserError(f"template {path} does not exist; fit one with vjepa-tracker fit-template")
+            raise UserError(
+                f"template {path} does not exist; fit one with vjepa-tracker fit-template"
+            )
         try:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}

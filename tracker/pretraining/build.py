@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from omegaconf import DictConfig
 
 from tracker.datasets.clips import ClipSource
 from tracker.devices import check_rendering
 from tracker.errors import UserError
+from tracker.extras import needs
 from tracker.pretraining.architecture import open_model
 from tracker.pretraining.jepa.batches import JepaBatches
 from tracker.pretraining.jepa.model import JepaModel
@@ -19,6 +19,9 @@ from tracker.settings import instantiate, plain
 from tracker.training.loop import TrainingLoop
 from tracker.training.run_folder import RunFolder
 from tracker.video.pixels import image_size
+
+with needs("train"):
+    from accelerate import Accelerator
 
 SAVED = ("float16", "float32")
 """What `save_dtype` may be."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from accelerate import Accelerator
 from omegaconf import DictConfig
 
 from tracker.devices import check_rendering, set_threads
+from tracker.extras import needs
 from tracker.features.template import PositionalTemplate
 from tracker.settings import instantiate, plain
 from tracker.tracking.config import TrackerConfig
@@ -16,6 +16,9 @@ from tracker.training.loop import TrainingLoop
 from tracker.training.run_folder import RunFolder
 from tracker.training.task import TrackingTask
 from tracker.training.warm_start import start_from, train_only
+
+with needs("train"):
+    from accelerate import Accelerator
 
 FREE = ("run_dir", "resume", "threads")
 """Settings that say where and how a run goes on, not what it is."""

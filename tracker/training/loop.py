@@ -19,14 +19,17 @@ from typing import Any, Generic, Protocol, TypeVar
 import cv2
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from tracker.errors import UserError
+from tracker.extras import needs
 from tracker.training.log import TrainingLog
 from tracker.training.run_folder import RunFolder
+
+with needs("train"):
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
