@@ -11,17 +11,20 @@ import numpy as np
 import torch
 from einops import rearrange
 from skimage.filters import threshold_otsu
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from tracker.analysis.features import Features, read_frames
 from tracker.analysis.figures import Panel, Row, draw_rows, evenly
 from tracker.analysis.report import Figure, Report, Table
 from tracker.errors import UserError
+from tracker.extras import needs
 from tracker.features.backbone import FrozenBackbone
 from tracker.features.encoder import encode_tokens
 from tracker.video.pixels import normalise
 from tracker.video.video import Video
+
+with needs("analysis"):
+    from sklearn.decomposition import PCA
 
 COMPONENTS = 3
 SHOWN_TUBELETS = 8

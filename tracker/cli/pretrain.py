@@ -1,9 +1,9 @@
 """Pretrain a V-JEPA 2 backbone: predict the features of what is hidden (arXiv 2404.08471).
 
-    python pretrain_backbone.py +experiment=pretrain/cpu
-    python pretrain_backbone.py +experiment=pretrain/gpu data.textures=my_photos
-    python pretrain_backbone.py pretrain_data@data=videos data.folder=my_videos init_from=mini
-    python pretrain_backbone.py pretrain_data@data=moved_images data.textures=my_photos
+  vjepa-tracker pretrain +experiment=pretrain/cpu
+  vjepa-tracker pretrain +experiment=pretrain/gpu data.textures=my_photos
+  vjepa-tracker pretrain pretrain_data@data=videos data.folder=my_videos init_from=mini
+  vjepa-tracker pretrain pretrain_data@data=moved_images data.textures=my_photos
 
 The run's folder (run_dir) holds checkpoint.pt, history.csv, validation.csv, TensorBoard's files and
 best/ and last/, transformers folders: backbone.source=RUN_DIR/last elsewhere, or
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracker.errors import exit_on_user_error
+from tracker.errors import exit_on_user_error, log
 from tracker.settings import compose
 
 if TYPE_CHECKING:
@@ -51,11 +51,7 @@ def report(loop: TrainingLoop, best: float, unopened: dict[str, str]) -> None:
         verdict = "beats" if best > task.baselines["random_moved_layers"] else "does NOT beat"
         print(f"the trained backbone {verdict} random weights")
     print(f"backbone written: {loop.run.best}")
-    if unopened:
-        print(f"skipped {len(unopened)} videos that could not be opened:")
-        for path, reason in unopened.items():
-            print(f"  {path}: {reason}")
-    if task.unreadable:
-        print(f"skipped {task.unreadable.total()} clips that could not be read:")
-        for reason, count in task.unreadable.most_common():
-            print(f"  {count} x {reason}")
+    for path, reason in unopened.items():
+        log.warning("skipped %s: %s", path, reason)
+    for reason, count in task.unreadable.most_common():
+        log.warning("replaced %d clips that could not be read: %s", count, reason)

@@ -70,13 +70,13 @@ class PositionalTemplate:
             if self.identity.get(key) != wanted:
                 raise UserError(
                     f"template was fitted with {key}={self.identity.get(key)}, but the backbone "
-                    f"has {key}={wanted}; fit one with python -m data_prep.fit_template"
+                    f"has {key}={wanted}; fit one with vjepa-tracker fit-template"
                 )
         if self.backbone_fingerprint != backbone.fingerprint():
             raise UserError(
                 f"template belongs to a backbone with weights {self.backbone_fingerprint}, but "
                 f"{backbone.config.source} has {backbone.fingerprint()}; fit one with "
-                "python -m data_prep.fit_template"
+                "vjepa-tracker fit-template"
             )
 
     def fingerprint(self) -> str:
@@ -117,7 +117,9 @@ class PositionalTemplate:
         from safetensors import SafetensorError, safe_open
 
         if not Path(path).is_file():
-            raise UserError(f"template {path} does not exist; fit one with data_prep.fit_template")
+            raise UserError(
+                f"template {path} does not exist; fit one with vjepa-tracker fit-template"
+            )
         try:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}

@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from tracker.flow.fields import FlowBetweenFrames, sample
+from tracker.points.geometry import inside_frame
 
 SMALLEST_SIDE = 16
 """Smaller frames have no flow."""
@@ -160,5 +161,6 @@ def chain_flow(
         if rows.size:
             fields = flow.there_and_back(before, t, again=before < t <= latest)
             chains.link(rows, before, t, fields, may_find=abs(t - before) == jumps[0])
-    inside = ((chains.xy >= 0) & (chains.xy < (width, height))).all(-1)
+    # What was given is judged as it was given: scaled, a point on the border may be rounded out.
+    inside = np.where(known, inside_frame(xy, size), inside_frame(chains.xy, (width, height)))
     return chains.xy / scale, chains.certainty * inside

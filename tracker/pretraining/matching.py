@@ -1,7 +1,7 @@
 """Frozen matching: does the nearest feature in another frame lie on the same point?
 
 The yardstick of a backbone, without any training: for points with true tracks, the patch of another
-frame whose feature is most alike the query's is taken as the point's place; it counts as right
+frame whose feature is most like the query's is taken as the point's place; it counts as right
 within one patch of the truth (PCK). Measured on features as they are and on what remains after the
 mean at each place over other clips is subtracted (`template`). A guess that nothing moves is often
 right, and features that say where they are profit from it; so the points that are a patch or more
@@ -63,8 +63,11 @@ class MatchingScores:
     """What one extractor reaches.
 
     Attributes:
-        everywhere, moved: PCK of all comparable point-frames, and of those that moved.
-        feature_std, effective_rank, positional_share: of the last layer's features.
+        everywhere: PCK of all comparable point-frames.
+        moved: PCK of those that moved.
+        feature_std: of the last layer's features.
+        effective_rank: of the last layer's features.
+        positional_share: of the last layer's features.
         residual_rank: effective rank of the last layer after subtraction.
     """
 
