@@ -6,7 +6,6 @@ stopped, and a broken video costs only itself.
 
 from __future__ import annotations
 
-import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tracker.datasets.benchmark import Benchmark, Sample
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.evaluation.metrics import (
     RASTER,
     GroundTruth,
@@ -31,8 +30,6 @@ from tracker.files import prepare_output_dir
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.registry import Tracker, make_tracker
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
