@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
-from tracker.errors import UserError, exit_on_user_error, log
+from tracker.errors import UserError, exit_on_user_error
 from tracker.settings import compose, instantiate, plain
 
 
@@ -58,6 +58,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.overlays > 0:
         for path in write_best_and_worst(benchmark, report, config.overlays):
             print(f"written: {path}")
-    for video, message in report.failed.items():
-        log.warning("skipped %s: %s", video, message)
     return 1 if report.failed else 0

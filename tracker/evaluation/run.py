@@ -164,11 +164,13 @@ def _evaluate_video(
             if settings.keep_tracks:
                 save_tracks(tracks, report.folder, key, name)
     except UserError as error:
+        log.warning("skipped %s: %s", name, error)
         report.fail(name, str(error))
         return
     except Exception as error:  # a bug: whoever mends it needs more than a line
-        log.warning("%s was skipped", name, exc_info=True)
-        report.fail(name, f"{type(error).__name__}: {error}", traceback.format_exc())
+        message = f"{type(error).__name__}: {error}"
+        log.warning("skipped %s: %s", name, message, exc_info=True)
+        report.fail(name, message, traceback.format_exc())
         return
     # Only together: means are compared, so they must be of the same videos.
     for key in trackers:

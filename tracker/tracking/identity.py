@@ -8,16 +8,13 @@ wrong.
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.features.backbone import FrozenBackbone
 from tracker.features.template import PositionalTemplate
-
-log = logging.getLogger(__name__)
 
 KEY = "fingerprints"
 """Where they stand in a tracker's config.json."""
