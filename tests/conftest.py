@@ -28,9 +28,11 @@ SIZE = (64, 48)
 
 @pytest.hookimpl(tryfirst=True)  # before `-m fast` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as fast what is not marked as slow."""
+    """Mark as slow what starts commands in processes of their own, and all that is not as fast."""
     for item in items:
-        if item.get_closest_marker("slow") is None:
+        if "run_command" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+        elif item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.fast)
 
 

@@ -113,7 +113,8 @@ class TrackingHead(nn.Module):
 
     Args:
         config: sizes and branches.
-        layers, channels: of the backbone's features.
+        layers: of the backbone, whose features are projected together.
+        channels: of each layer's features.
     """
 
     def __init__(self, config: HeadConfig, layers: int, channels: int) -> None:
