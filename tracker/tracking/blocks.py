@@ -27,7 +27,8 @@ def follow_blocks(
 
     Blocks are visited forwards, so that every point is followed from its query to the end, and
     then backwards for points that were asked for later. Their borders do not depend on the
-    queries, so a track hardly depends on which other points are asked for.
+    queries, so a track depends on which other points are asked for by rounding alone, unless the
+    context is longer than a block.
 
     Args:
         head: in eval mode.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from tracker.head.tracking_head import FrameFeatures
@@ -29,6 +30,7 @@ class TrackSession:
 
     def __init__(self, tracker: TrackingModel, video: Video, memory: BoundedMemory) -> None:
         self._tracker, self._video, self._memory = tracker, video, memory
+        self._last = (0, video.read(0, 0))
 
     @torch.inference_mode()
     def track(self, queries: Queries, progress: Progress | None = None) -> Tracks:
@@ -65,7 +67,18 @@ class TrackSession:
             # A short block at the end borrows frames before it to fill the backbone's window.
             reach = self._tracker.config.backbone.window if self._tracker.backbone else 0
             lead = min(start, max(0, reach - (stop - start)))
-            frames = self._video.read(start - lead, stop)
-            features = self._tracker.describe(frames[lead:], frames[:lead] if lead else None)
+            before = self._read(start - lead, start) if lead else None
+            frames = self._read(start, stop)
+            features = self._tracker.describe(frames, before)
             self._memory.keep(key, features, features.nbytes)
         return features
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
+        """Return frames `start..stop-1`; those that end the last read are not decoded again."""
+        first, held = self._last
+        if not first <= start < stop <= first + len(held):
+            frames = self._video.read(start, stop)
+            reach = self._tracker.config.backbone.window
+            self._last = (max(start, stop - reach), frames[-reach:].copy())
+            return frames
+        return held[start - first : stop - first]
