@@ -1,4 +1,4 @@
-"""CPU seconds of what is done most: clips, streams, repeated prompts, memory, and the command's start.
+"""CPU seconds of what is done most: clips, streams, repeated prompts, the command's start; memory.
 
     python benchmarks/speed_figures.py                    # all of it: some ten minutes
     python benchmarks/speed_figures.py clips session      # some of it
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -58,23 +59,29 @@ def clips(tracker: PointTracker) -> Iterator[Row]:
     ):
         video = moving_picture(frames, width, height)
         queries = some_points(points, video)
-        seconds = cpu_seconds(lambda v=video, q=queries: tracker.track(v, q))
+        seconds = cpu_seconds(partial(tracker.track, video, queries))
         yield f"{frames} frames {width}x{height}, {points:,} points", f"{seconds:.1f} s"
+
+
+def seconds_a_frame(tracker: PointTracker, push: int, frames: int) -> float:
+    """Return the CPU seconds a frame of a stream of 320x240 with 64 points."""
+    video = moving_picture(frames, 320, 240)
+    stream = tracker.stream(some_points(64, video), video.size)
+
+    def follow() -> None:
+        for chunk in video.chunks(push):
+            stream.push(chunk)
+
+    return cpu_seconds(follow) / frames
 
 
 def streams(tracker: PointTracker) -> Iterator[Row]:
     """Measure a stream that gets one frame at a time against one that gets sixteen."""
-    seconds = {}
-    for push, frames in ((16, 304), (1, 100)):
-        video = moving_picture(frames, 320, 240)
-        stream = tracker.stream(some_points(64, video), video.size)
-
-        def follow(stream=stream, video=video, push=push) -> None:
-            for chunk in video.chunks(push):
-                stream.push(chunk)
-
-        seconds[push] = cpu_seconds(follow) / frames
-        yield f"stream 320x240, 64 points, push {push}", f"{seconds[push]:.3f} s a frame"
+    seconds = {
+        push: seconds_a_frame(tracker, push, frames) for push, frames in ((16, 304), (1, 100))
+    }
+    for push, taken in seconds.items():
+        yield f"stream 320x240, 64 points, push {push}", f"{taken:.3f} s a frame"
     yield "push 1 against push 16", f"{seconds[1] / seconds[16]:.2f} times"
 
 
