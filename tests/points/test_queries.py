@@ -59,6 +59,66 @@ def test_every_kind_of_file_gives_the_points_back(
     assert Queries.parse(written) == queries
 
 
+NAMED = Queries([[0, 1, 2], [3, 4, 5], [6, 7, 8]], ["eye", "", "tail"])
+
+
+def test_names_survive_all_that_is_done_to_queries(tmp_path: Path) -> None:
+    assert NAMED.names == ("eye", "", "tail")
+    assert NAMED[1:].names == ("", "tail") and NAMED[[2, 0]].names == ("tail", "eye")
+    assert NAMED[np.array([True, False, True])].names == ("eye", "tail")
+    assert NAMED.scaled((4, 4), (8, 8)).names == NAMED.names
+    assert Queries(NAMED.txy) != NAMED and Queries(NAMED.txy)[:2].names is None
+    rows = [f"{t},{x},{y},{name}" for (t, x, y), name in zip(NAMED.txy, NAMED.names, strict=True)]
+    (tmp_path / "q.csv").write_text("\n".join(["t,x,y,name", *rows]))
+    entries = [
+        {"t": float(t), "x": float(x), "y": float(y), "name": name}
+        for (t, x, y), name in zip(NAMED.txy, NAMED.names, strict=True)
+    ]
+    (tmp_path / "q.json").write_text(json.dumps(entries))
+    np.savez(tmp_path / "q.npz", queries=NAMED.txy, names=np.array(NAMED.names))
+    for path in tmp_path.iterdir():
+        assert Queries.load(path) == NAMED, path.name
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a"], "1 names for 3 points"),
+        ("abc", "not a list of texts"),
+        ([1, 2, 3], "the name 1 of a point"),
+        (["a", "b\n", "c"], "not one line of text"),
+    ],
+)
+def test_what_is_no_list_of_names_is_refused(names: object, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        Queries(NAMED.txy, names)  # type: ignore[arg-type]
+
+
+@settings(deadline=None, max_examples=40)
+@given(points=POINTS, cut=st.integers(0, 8))
+def test_parts_add_up_to_the_whole(points: list[tuple], cut: int) -> None:
+    queries = Queries(np.array(points))
+    assert queries[:cut] + queries[cut:] == queries
+    assert Queries.concat(list(queries)) == queries
+    assert queries[-1].txy.tolist() == queries.txy[-1:].tolist()
+    np.testing.assert_array_equal(np.asarray(queries), queries.txy)
+    with pytest.raises(IndexError):
+        queries[len(queries)]
+
+
+def test_points_without_a_name_get_an_empty_one() -> None:
+    unnamed = Queries.grid(2, (8, 8))
+    assert (unnamed + NAMED).names == ("", "", "", "", "eye", "", "tail")
+    assert (unnamed + unnamed).names is None
+    assert len(Queries.concat([])) == 0
+
+
+def test_json_without_frames_names_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "pairs.json").write_text("[[12, 40]]")
+    with pytest.raises(UserError, match=r"entry 0 is \[12, 40\]; write \[t, x, y\]"):
+        Queries.load(tmp_path / "pairs.json")
+
+
 @pytest.mark.parametrize(
     ("txy", "words"),
     [

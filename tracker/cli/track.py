@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 
-import numpy as np
-
 from tracker.errors import UserError, exit_on_user_error, log
 from tracker.files import prepare_output_dir
 from tracker.points.queries import Queries
@@ -202,7 +200,7 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
         queries = Queries.load(args.queries)
     else:
         frames = choose_query_frames(args, video)
-        queries = Queries(np.concatenate([_place(args, video, t).txy for t in frames]))
+        queries = Queries.concat([_place(args, video, t) for t in frames])
     return queries.check(video.size, len(video))
 
 

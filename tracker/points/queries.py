@@ -7,18 +7,18 @@ file or a corner detector; all end as one `Queries`.
 
 from __future__ import annotations
 
-import csv
-import json
-import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tracker.errors import UserError
-from tracker.files import UNREADABLE, UNREADABLE_IMAGE
+from tracker.files import UNREADABLE_IMAGE
 from tracker.points.geometry import inside_frame
+from tracker.points.names import Names, check_names, join_names, take_names
+from tracker.points.reading import read_queries
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -27,14 +27,17 @@ class Queries:
 
     Attributes:
         txy: `(N, 3) float32`, columns frame, x, y in pixels.
+        names: of the points, which their tracks keep; None where they have none.
 
     Raises:
-        UserError: rows that are not three finite numbers, or whose frame is not a whole number.
+        UserError: rows that are not three finite numbers, or whose frame is not a whole number; or
+            names that are not a line of text for each.
     """
 
     txy: np.ndarray
+    names: Names
 
-    def __init__(self, txy: ArrayLike) -> None:
+    def __init__(self, txy: ArrayLike, names: Sequence[str] | np.ndarray | None = None) -> None:
         try:
             txy = np.asarray(txy, dtype=np.float32)
         except (TypeError, ValueError) as error:
@@ -48,15 +51,49 @@ class Queries:
         if bad.size:
             raise UserError(f"query {bad[0]} is {_row(txy[bad[0]])}; t must be a whole number")
         object.__setattr__(self, "txy", txy)
+        object.__setattr__(self, "names", check_names(names, len(txy)))
 
     def __len__(self) -> int:
         return len(self.txy)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Queries) and np.array_equal(self.txy, other.txy)
+        return (
+            isinstance(other, Queries)
+            and np.array_equal(self.txy, other.txy)
+            and self.names == other.names
+        )
 
-    def __getitem__(self, index: slice | np.ndarray) -> Queries:
-        return Queries(self.txy[index])
+    def __getitem__(self, index: int | slice | np.ndarray | list[int]) -> Queries:
+        """Return some of the queries, chosen as NumPy chooses rows; a number chooses one.
+
+        Raises:
+            IndexError: there is no such query.
+        """
+        rows = [index] if isinstance(index, int | np.integer) else index
+        return Queries(self.txy[rows], take_names(self.names, rows))
+
+    def __iter__(self) -> Iterator[Queries]:
+        """Yield each query by itself."""
+        return (self[index] for index in range(len(self)))
+
+    def __add__(self, other: Queries) -> Queries:
+        """Return these queries and, after them, the others."""
+        if not isinstance(other, Queries):
+            return NotImplemented
+        return Queries.concat([self, other])
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """Return `txy`; NumPy would take the queries for a sequence of sequences."""
+        return np.array(self.txy, dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        return f"Queries({len(self)} points)"
+
+    @classmethod
+    def concat(cls, parts: Sequence[Queries]) -> Queries:
+        """Return the queries of all parts in order; points without a name get an empty one."""
+        rows = [np.empty((0, 3), np.float32), *(part.txy for part in parts)]
+        return cls(np.concatenate(rows), join_names([(part.names, len(part)) for part in parts]))
 
     @property
     def t(self) -> np.ndarray:
@@ -93,7 +130,8 @@ class Queries:
 
     def scaled(self, old: tuple[int, int], new: tuple[int, int]) -> Queries:
         """Return the queries of a video resized from `old` to `new`, both `(W, H)`."""
-        return Queries(self.txy * np.array([1, new[0] / old[0], new[1] / old[1]], np.float32))
+        factor = np.array([1, new[0] / old[0], new[1] / old[1]], np.float32)
+        return Queries(self.txy * factor, self.names)
 
     @classmethod
     def grid(cls, n: int, size: tuple[int, int], t: int = 0) -> Queries:
@@ -172,31 +210,14 @@ class Queries:
 
     @classmethod
     def load(cls, path: str | Path) -> Queries:
-        """Read queries from a `.csv`, `.json` or `.npz` file.
-
-        CSV has a header with columns `t`, `x`, `y` (others are ignored), JSON a list of
-        `[t, x, y]` or of `{"t":, "x":, "y":}`, NPZ an array `queries` of shape `(N, 3)`; so the
-        `tracks.npz` of an earlier run is itself a query file.
+        """Read queries from a `.csv`, `.json` or `.npz` file; see `tracker.points.reading`.
 
         Raises:
             UserError: missing, malformed, or of another type.
         """
-        path = Path(path)
-        readers = {".csv": _read_csv, ".json": _read_json, ".npz": _read_npz}
-        if path.suffix.lower() not in readers:
-            raise UserError(f"queries file {path} is not one of .csv, .json, .npz")
-        if not os.path.isfile(path):  # False too for what cannot be a name, where Path raises
-            raise UserError(f"queries file {path} does not exist; check the path")
+        rows, names = read_queries(path)
         try:
-            rows = readers[path.suffix.lower()](path)
-        except UserError:
-            raise
-        except (*UNREADABLE, csv.Error) as error:
-            raise UserError(
-                f"queries file {path} cannot be read ({error}); it must hold t, x, y for each point"
-            ) from error
-        try:
-            return cls(rows)
+            return cls(rows, names)
         except UserError as error:
             raise UserError(f"queries file {path}: {error}") from error
 
@@ -231,32 +252,3 @@ def _read_mask(path: str | Path) -> np.ndarray:
             return np.asarray(image.convert("L")) > 127
     except UNREADABLE_IMAGE as error:
         raise UserError(f"mask {path} cannot be read as an image; give a PNG") from error
-
-
-def _read_csv(path: Path) -> np.ndarray:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"t", "x", "y"} <= set(reader.fieldnames or ()):
-            raise UserError(f"queries file {path} needs a first line with the columns t,x,y")
-        rows = []
-        for row in reader:
-            try:
-                rows.append([float(row[column]) for column in ("t", "x", "y")])
-            except (ValueError, TypeError):
-                raise UserError(
-                    f"line {reader.line_num} of {path} is not three numbers t,x,y"
-                ) from None
-    return np.array(rows, np.float32).reshape(-1, 3)
-
-
-def _read_json(path: Path) -> np.ndarray:
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(entries, dict):
-        entries = entries["queries"]
-    rows = [[e["t"], e["x"], e["y"]] if isinstance(e, dict) else e for e in entries]
-    return np.array(rows, np.float32).reshape(len(rows), 3)
-
-
-def _read_npz(path: Path) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as data:
-        return np.asarray(data["queries"], np.float32)
