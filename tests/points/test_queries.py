@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tracker.errors import UserError
+from tracker.points.geometry import inside_frame
 from tracker.points.queries import Queries
+from tracker.points.tracks import Tracks
 
 SIZES = st.tuples(st.integers(1, 2000), st.integers(1, 2000))
 POINT = st.tuples(st.integers(0, 50), st.floats(0, 640, width=32), st.floats(0, 360, width=32))
@@ -306,3 +308,53 @@ def test_missing_file_and_bad_point_are_named(tmp_path: Path) -> None:
         Queries.parse(["0,1,2", "1,2"])
     with pytest.raises(UserError, match="grid 0 holds no points"):
         Queries.grid(0, (64, 48))
+
+
+def test_points_in_the_first_pixel_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    shares = Queries([[0, 0.4, 0.3], [0, 1, 0.8]])
+    shares.check((64, 48), 1)
+    assert "--normalized" in caplog.text and "first pixel of 64x48" in caplog.text
+    caplog.clear()
+    shares.scaled((1, 1), (64, 48)).check((64, 48), 1)
+    Queries([[0, 0.4, 0.3], [0, 1, 1.8]]).check((64, 48), 1)
+    Queries([[0, 0, 0]]).check((64, 48), 1)
+    shares.check((1, 1), 1)
+    assert not caplog.records
+
+
+def earlier_run() -> Tracks:
+    """Of 6 frames; point 1 leaves the frame at frame 3, point 2 is hidden from frame 1 on."""
+    xy = np.zeros((4, 6, 2), np.float32) + np.float32([[[10, 10]], [[50, 20]], [[5, 5]], [[9, 9]]])
+    xy[:, :, 0] += np.arange(6) * np.float32([[1], [5], [1], [0]])
+    visible = inside_frame(xy, (64, 48))
+    visible[2, 1:] = False
+    visible[3, :4] = False
+    queries = [[0, 10, 10], [0, 50, 20], [0, 5, 5], [5, 9, 9]]
+    return Tracks(xy, visible, queries, (64, 48), names=["a", "b", "c", "d"])
+
+
+def test_points_go_on_from_where_they_were_seen(caplog: pytest.LogCaptureFixture) -> None:
+    tracks = earlier_run()
+    queries = Queries.from_tracks(tracks, 2, (64, 48), 10)
+    assert queries.names == ("a", "b", "d")
+    assert queries.txy.tolist() == [[0, 12, 10], [0, 60, 20], [3, 9, 9]]
+    assert "1 of 4 points were not seen from frame 2 on" in caplog.text
+    queries = Queries.from_tracks(tracks, 4, (128, 96), 1)
+    assert queries.txy.tolist() == [[0, 28, 20], [0, 18, 18]] and queries.names == ("a", "d")
+    assert Queries.from_tracks(tracks, 0, (64, 48), 6) == Queries(tracks.queries, tracks.names)
+    for start in (-1, 6):
+        with pytest.raises(UserError, match=r"which have frames 0\.\.5"):
+            Queries.from_tracks(tracks, start, (64, 48), 3)
+    with pytest.raises(UserError, match="no point was seen from frame 3 on"):
+        Queries.from_tracks(tracks.select_points([1, 2]), 3, (64, 48), 3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(start=st.integers(0, 5), num_frames=st.integers(1, 8))
+def test_queries_that_go_on_always_fit_the_new_video(start: int, num_frames: int) -> None:
+    try:
+        queries = Queries.from_tracks(earlier_run(), start, (64, 48), num_frames)
+    except UserError as error:
+        assert "no point was seen" in str(error)
+    else:
+        assert queries.check((64, 48), num_frames) is queries
