@@ -134,6 +134,9 @@ def build_parser() -> argparse.ArgumentParser:
     frames.add_argument("--stop", type=int, metavar="T", help="frame to stop before")
     frames.add_argument("--stride", type=int, default=1, metavar="S", help="read every S-th frame")
     frames.add_argument("--fps", type=float, metavar="R", help="rate of a folder or array")
+    frames.add_argument(
+        "--deinterlace", action="store_true", help="interpolate every other line of each frame"
+    )
     add_tracker_options(track)
     written = track.add_argument_group("what is written")
     written.add_argument(
@@ -192,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Track as the options in `argv` say; return the exit code."""
     args = build_parser().parse_args(argv)
     kinds = choose_kinds(args.save)
-    video = load_video(args.video, args.start, args.stop, args.stride, args.fps)
+    video = load_video(args.video, args.start, args.stop, args.stride, args.fps, args.deinterlace)
     queries = choose_queries(args, video)
     folder = choose_folder(args.out, args.video, args.overwrite)
     tracker = open_tracker(args)

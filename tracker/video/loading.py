@@ -35,6 +35,7 @@ def load_video(
     stop: int | None = None,
     stride: int = 1,
     fps: float | None = None,
+    deinterlace: bool = False,
 ) -> Video:
     """Open a video without decoding it.
 
@@ -48,6 +49,7 @@ def load_video(
         stop: the frame to stop before; None keeps all from `start` on.
         stride: keep every so manyth frame.
         fps: frames per second of folders and arrays, which do not say; 24 by default.
+        deinterlace: interpolate every other line of the frames of an interlaced file.
 
     Returns:
         A `Video` whose frame 0 is frame `start` of the source.
@@ -57,7 +59,13 @@ def load_video(
     """
     if fps is not None and not 0 < fps < np.inf:
         raise UserError(f"fps {fps} is not a rate; give a positive number of frames per second")
-    video = source if isinstance(source, Video) else Video(open_source(source, fps))
+    if isinstance(source, Video):
+        video = source
+    else:
+        opened = open_source(source, fps, deinterlace)
+        if deinterlace and not isinstance(opened, FileSource):
+            raise UserError("only video files can be deinterlaced; leave it out for images, arrays")
+        video = Video(opened)
     return video.select(start, stop, stride)
 
 
@@ -70,7 +78,7 @@ def probe(path: str | Path) -> VideoInfo:
     return load_video(path).info
 
 
-def open_source(source: Source, fps: float | None) -> FrameSource:
+def open_source(source: Source, fps: float | None, deinterlace: bool = False) -> FrameSource:
     """Choose the reader for whatever holds frames.
 
     Raises:
@@ -78,7 +86,7 @@ def open_source(source: Source, fps: float | None) -> FrameSource:
     """
     rate = fps or DEFAULT_FPS
     if isinstance(source, str | Path):
-        return _open_path(str(source), fps)
+        return _open_path(str(source), fps, deinterlace)
     if is_tensor(source):
         return ArraySource(tensor_frames(source), rate, name="tensor")
     if isinstance(source, np.ndarray):
@@ -91,7 +99,7 @@ def open_source(source: Source, fps: float | None) -> FrameSource:
     )
 
 
-def _open_path(source: str, fps: float | None) -> FrameSource:
+def _open_path(source: str, fps: float | None, deinterlace: bool) -> FrameSource:
     rate = fps or DEFAULT_FPS
     path = Path(os.path.expanduser(source))
     if not os.path.exists(path):  # False too for what cannot be a name, where Path raises
@@ -114,7 +122,7 @@ def _open_path(source: str, fps: float | None) -> FrameSource:
         return ArraySource(_map_npy(path), rate, name=path.name)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return PagesSource(path, fps)
-    return FileSource(path)
+    return FileSource(path, deinterlace)
 
 
 def _map_npy(path: Path) -> np.ndarray:
