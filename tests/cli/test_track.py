@@ -78,6 +78,19 @@ def test_a_run_goes_on_from_another_with_points_that_left(
     np.testing.assert_allclose(tracks.xy[:, 0], [[30, 20]], atol=1)
 
 
+def test_cuts_and_black_frames_are_warned_of(
+    run_cli: Callable, make_frames: Callable, tmp_path: Path
+) -> None:
+    first, second = (make_frames(8, (96, 64), seed) for seed in range(2))
+    second[..., 0] //= 4
+    np.save(tmp_path / "film.npy", np.concatenate([first, np.zeros_like(first[:3]), second]))
+    options = ["--tracker", "static", "--grid", "2", "--save", "npz", "--out", tmp_path / "out"]
+    result = run_cli("track", tmp_path / "film.npy", *options)
+    assert result.code == 0
+    assert "warning: film.npy: frames 8..10 show nothing but black" in result.err
+    assert "warning: film.npy: a new shot begins at frame 8, 11" in result.err
+
+
 def test_coordinates_within_one_pixel_are_warned_of_once(
     run_cli: Callable, clip: Path, tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument("--tapvid", metavar="FILE", help="a TAP-Vid file or folder")
     source.add_argument("--textures", metavar="DIR", help="photographs for rendered scenes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: cpu")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto (default)")
     return parser
 
 

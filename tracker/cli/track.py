@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 
+from tracker.analysis.cuts import warn_of_contents
 from tracker.cli.options.queries import add_query_options, choose_queries
 from tracker.errors import UserError, exit_on_user_error
 from tracker.files import prepare_output_dir
@@ -198,6 +199,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     video = load_video(args.video, args.start, args.stop, args.stride, args.fps, args.deinterlace)
     queries = choose_queries(args, video)
     folder = choose_folder(args.out, args.video, args.overwrite)
+    with progress_bar("looking", len(video)) as progress:
+        warn_of_contents(video, progress)
     tracker = open_tracker(args)
     out = prepare_output_dir(folder)
     info = video.info
