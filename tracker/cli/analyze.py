@@ -21,9 +21,9 @@ DESCRIPTION = """\
 Look at frozen V-JEPA 2 features, and at videos.
 
 Every analysis leaves PNG figures, its numbers as JSON, and report.html, which holds all of it and
-needs no other file. `cuts` looks at pictures alone, the others at features: raw, and as the residual
-that is left when the positional template (the mean feature at each place over many clips) is
-subtracted.
+needs no other file. `cuts` looks at pictures alone, the others at features: raw, and as the
+residual that is left when the positional template (the mean feature at each place over many
+clips) is subtracted.
 """
 
 EXAMPLES = """\

@@ -199,10 +199,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     video = load_video(args.video, args.start, args.stop, args.stride, args.fps, args.deinterlace)
     queries = choose_queries(args, video)
     folder = choose_folder(args.out, args.video, args.overwrite)
-    with progress_bar("looking", len(video)) as progress:
-        warn_of_contents(video, progress)
     tracker = open_tracker(args)
     out = prepare_output_dir(folder)
+    with progress_bar("looking for cuts", len(video)) as progress:
+        warn_of_contents(video, progress)
     info = video.info
     width, height = video.size
     rate = f"{video.fps:.3g} fps{' (variable)' if info.variable_frame_rate else ''}"
