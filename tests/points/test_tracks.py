@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,29 @@ def test_slices() -> None:
     assert len(one) == 1 and one.num_frames == 5
     np.testing.assert_array_equal(one.queries, tracks.queries[1:])
     assert tracks.select_frames(0) == tracks and tracks.select_points(slice(None)) == tracks
+
+
+@settings(deadline=None, max_examples=60)
+@given(tracks=tracks_strategy(named=True), cuts=st.lists(st.integers(0, 5), max_size=3))
+def test_parts_join_to_the_whole(tracks: Tracks, cuts: list[int]) -> None:
+    whole = np.column_stack([np.floor(tracks.queries[:, 0]), tracks.queries[:, 1:]])
+    tracks = replace(tracks, queries=whole)
+    edges = [0, *sorted(min(cut, tracks.num_frames) for cut in cuts), tracks.num_frames]
+    parts = [tracks.select_frames(a, b) for a, b in pairwise(edges)]
+    assert Tracks.concat(parts) == tracks
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    tracks = example()
+    first, second = tracks.select_frames(0, 2), tracks.select_frames(2)
+    with pytest.raises(UserError, match="part 1 does not go on"):
+        Tracks.concat([second, first])
+    with pytest.raises(UserError, match=r"part 1 is .*of another video"):
+        Tracks.concat([first, replace(second, fps=3)])
+    with pytest.raises(UserError, match=r"part 1 is .*1 points"):
+        Tracks.concat([first, second.select_points([0])])
+    with pytest.raises(UserError, match="no tracks to join"):
+        Tracks.concat([])
 
 
 @settings(deadline=None, max_examples=40)

@@ -134,6 +134,43 @@ class Tracks:
             self.names,
         )
 
+    @classmethod
+    def concat(cls, parts: Sequence[Tracks]) -> Tracks:
+        """Join the tracks of consecutive frames, such as the pushes of a stream, in order.
+
+        Args:
+            parts: of the same points; each one's queries count from its own first frame.
+
+        Returns:
+            Tracks whose queries count from the first frame of the first part.
+
+        Raises:
+            UserError: there are none, or one is of other points or another video.
+        """
+        if not parts:
+            raise UserError("there are no tracks to join; give at least one")
+        first, start = parts[0], 0
+        for number, part in enumerate(parts):
+            queries = part.queries + np.array([start, 0, 0], np.float32)
+            same_video = (part.size, part.fps) == (first.size, first.fps)
+            if not same_video or part.names != first.names or len(part) != len(first):
+                raise UserError(f"part {number} is {part}, of another video or points than {first}")
+            if not np.allclose(queries, first.queries, equal_nan=True):
+                raise UserError(
+                    f"part {number} does not go on where the part before ends: its queries are "
+                    "others, or count from another frame; give all parts in order"
+                )
+            start += part.num_frames
+        return cls(
+            np.concatenate([part.xy for part in parts], axis=1),
+            np.concatenate([part.visible for part in parts], axis=1),
+            first.queries,
+            first.size,
+            first.fps,
+            np.concatenate([part.confidence for part in parts], axis=1),
+            first.names,
+        )
+
     def rescaled(self, size: tuple[int, int]) -> Tracks:
         """Return the tracks in pixels of the video resized to `size` `(W, H)`."""
         factor = np.divide(size, self.size)
