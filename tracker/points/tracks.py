@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +14,7 @@ from numpy.typing import ArrayLike
 from tracker.errors import UserError
 from tracker.files import UNREADABLE, atomic_path
 from tracker.points.geometry import inside_frame
+from tracker.points.names import Names, check_names, take_names
 
 CSV_COLUMNS = ["point", "frame", "x", "y", "visible", "confidence"]
 
@@ -28,6 +31,7 @@ class Tracks:
         fps: frames per second of the video.
         confidence: `(N, T) float32` in 0..1, of being visible and well placed; if not given, 1
             where visible, else 0.
+        names: of the points, None where they have none.
     """
 
     xy: np.ndarray
@@ -36,6 +40,7 @@ class Tracks:
     size: tuple[int, int]
     fps: float
     confidence: np.ndarray
+    names: Names
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class Tracks:
         size: tuple[int, int],
         fps: float = 24.0,
         confidence: ArrayLike | None = None,
+        names: Sequence[str] | np.ndarray | None = None,
     ) -> None:
         try:
             xy = np.asarray(xy, np.float32)
@@ -73,6 +79,7 @@ class Tracks:
             ("queries", queries),
             ("size", (width, height)),
             ("fps", fps),
+            ("names", check_names(names, len(xy))),
         ]:
             object.__setattr__(self, name, value)
 
@@ -99,6 +106,7 @@ class Tracks:
             and np.array_equal(self.visible, other.visible)
             and np.array_equal(self.confidence, other.confidence, equal_nan=True)
             and np.array_equal(self.queries, other.queries, equal_nan=True)
+            and self.names == other.names
         )
 
     def select_points(self, index: slice | np.ndarray | list[int]) -> Tracks:
@@ -110,6 +118,7 @@ class Tracks:
             self.size,
             self.fps,
             self.confidence[index],
+            take_names(self.names, index),
         )
 
     def select_frames(self, start: int, stop: int | None = None) -> Tracks:
@@ -122,6 +131,7 @@ class Tracks:
             self.size,
             self.fps,
             self.confidence[:, start:stop],
+            self.names,
         )
 
     def rescaled(self, size: tuple[int, int]) -> Tracks:
@@ -134,6 +144,7 @@ class Tracks:
             size,
             self.fps,
             self.confidence,
+            self.names,
         )
 
     def shown_from(self, certainty: float) -> Tracks:
@@ -199,15 +210,17 @@ class Tracks:
             raise UserError(f"{path} is not a tracks file ({error})") from error
 
     def _write_npz(self, path: Path) -> None:
-        np.savez_compressed(
-            path,
-            xy=self.xy,
-            visible=self.visible,
-            confidence=self.confidence,
-            queries=self.queries,
-            size=np.array(self.size, np.int64),
-            fps=np.float64(self.fps),
-        )
+        arrays: dict[str, Any] = {
+            "xy": self.xy,
+            "visible": self.visible,
+            "confidence": self.confidence,
+            "queries": self.queries,
+            "size": np.array(self.size, np.int64),
+            "fps": np.float64(self.fps),
+        }
+        if self.names is not None:
+            arrays["names"] = np.array(self.names, np.str_)
+        np.savez_compressed(path, **arrays)
 
     @classmethod
     def _read_npz(cls, path: Path) -> Tracks:
@@ -220,6 +233,7 @@ class Tracks:
                 (int(width), int(height)),
                 float(data["fps"]),
                 data["confidence"],
+                data.get("names"),
             )
 
     def _write_csv(self, path: Path) -> None:
