@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from tracker.errors import UserError
 from tracker.files import UNREADABLE, UNREADABLE_IMAGE
 from tracker.points.geometry import inside_frame
+from tracker.points.tracks import CSV_COLUMNS, Tracks
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -175,8 +176,8 @@ class Queries:
         """Read queries from a `.csv`, `.json` or `.npz` file.
 
         CSV has a header with columns `t`, `x`, `y` (others are ignored), JSON a list of
-        `[t, x, y]` or of `{"t":, "x":, "y":}`, NPZ an array `queries` of shape `(N, 3)`; so the
-        `tracks.npz` of an earlier run is itself a query file.
+        `[t, x, y]` or of `{"t":, "x":, "y":}`, NPZ an array `queries` of shape `(N, 3)`. Saved
+        tracks are query files, too, `.npz` and `.csv`: of what they were tracked from.
 
         Raises:
             UserError: missing, malformed, or of another type.
@@ -236,6 +237,8 @@ def _read_mask(path: str | Path) -> np.ndarray:
 def _read_csv(path: Path) -> np.ndarray:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
+        if reader.fieldnames and set(CSV_COLUMNS) <= set(reader.fieldnames):
+            return Tracks.load(path).queries
         if not {"t", "x", "y"} <= set(reader.fieldnames or ()):
             raise UserError(f"queries file {path} needs a first line with the columns t,x,y")
         rows = []
