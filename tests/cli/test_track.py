@@ -182,12 +182,13 @@ def test_settings_reach_the_tracker(
     assert (config.inference.block, config.fine_size, threads) == (24, (64, 96), 1)
 
 
+@pytest.mark.parametrize("kind", ["npz", "csv"])
 def test_a_run_can_start_from_the_tracks_of_another(
-    run_cli: Callable, clip: Path, tmp_path: Path
+    run_cli: Callable, clip: Path, tmp_path: Path, kind: str
 ) -> None:
     first = ["--points", "2,20,20", "--stop", "8", "--out", tmp_path / "a"]
     assert run_cli("track", clip, *first).code == 0
-    again = ["--queries", tmp_path / "a" / "tracks.npz", "--stop", "8", "--out", tmp_path / "b"]
+    again = ["--queries", tmp_path / "a" / f"tracks.{kind}", "--stop", "8", "--out", tmp_path / "b"]
     assert run_cli("track", clip, *again).code == 0
     assert Tracks.load(tmp_path / "a" / "tracks.npz") == Tracks.load(tmp_path / "b/tracks.npz")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from tracker.errors import UserError
 from tracker.points.queries import Queries
 from tracker.points.reading import read_queries
-from tracker.points.tracks import Tracks
+from tracker.points.tracks import CSV_COLUMNS, Tracks
 
 NAME = st.text(max_size=6).filter(str.isprintable)
 
@@ -37,11 +38,13 @@ def tracks_strategy(draw: st.DrawFn, finite: bool = False, named: bool = False) 
     )
 
 
+XY = np.arange(2 * 5 * 2, dtype=np.float32).reshape(2, 5, 2)
+
+
 def example() -> Tracks:
-    xy = np.arange(2 * 5 * 2, dtype=np.float32).reshape(2, 5, 2)
     visible = np.array([[1, 1, 0, 1, 1], [0, 0, 1, 1, 1]], bool)
     queries = np.array([[0, 0, 1], [2, 14, 15]])
-    return Tracks(xy, visible, queries, (64, 48), 30.0)
+    return Tracks(XY, visible, queries, (64, 48), 30.0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -55,10 +58,13 @@ def test_file_gives_back_the_same_tracks(
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-@settings(deadline=None, max_examples=40)
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+@settings(deadline=None, max_examples=25)
 @given(tracks=tracks_strategy(named=True))
-def test_npz_keeps_names(tracks: Tracks, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.mktemp("tracks") / "tracks.npz"
+def test_files_keep_names(
+    suffix: str, tracks: Tracks, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("tracks") / f"tracks{suffix}"
     back = Tracks.load(tracks.save(path))
     assert back == tracks and back.names == tracks.names
     rows, names = read_queries(path)
@@ -213,17 +219,51 @@ def test_what_is_no_number_is_refused(field: str, value: object) -> None:
         Tracks(**{**fields, field: value})
 
 
-def test_csv_is_a_table_for_people(tmp_path: Path) -> None:
-    lines = example().save(tmp_path / "t.csv").read_text().splitlines()
-    assert lines[0].startswith("# width=64 height=48 fps=30.0")
-    assert lines[1] == "point,frame,x,y,visible,confidence"
-    assert lines[2] == "0,0,0.0,1.0,1,1.0" and len(lines) == 2 + 2 * 5
-
-
-def test_saved_tracks_are_a_query_file(tmp_path: Path) -> None:
+def test_csv_is_a_plain_table(tmp_path: Path) -> None:
     tracks = example()
-    assert Queries.load(tracks.save(tmp_path / "t.npz")) == Queries(tracks.queries)
+    path = tracks.save(tmp_path / "t.csv")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 5 and None not in rows[0]
+    row = {name: float(cell) for name, cell in rows[7].items()}  # point 1 in frame 2
+    assert row == {
+        **{"point": 1, "frame": 2, "x": 14, "y": 15, "visible": 1, "confidence": 1},
+        **{"query_frame": 2, "query_x": 14, "query_y": 15, "width": 64, "height": 48, "fps": 30},
+    }
+    assert rows[7]["visible"] == "1"  # a whole number, not 1.0 or True
 
+
+def test_csv_reads_with_a_bare_read_csv(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.read_csv(example().save(tmp_path / "t.csv"))
+    x = table.pivot(index="point", columns="frame", values="x")
+    np.testing.assert_array_equal(x, XY[..., 0])
+    assert [table[name].dtype.kind for name in ("point", "visible", "x")] == ["i", "i", "f"]
+    table.to_csv(tmp_path / "again.csv", index=False)  # and what pandas writes reads as well
+    assert Tracks.load(tmp_path / "again.csv") == example()
+
+
+@settings(deadline=None, max_examples=30)
+@given(tracks=tracks_strategy())
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_saved_tracks_are_a_query_file(
+    suffix: str, tracks: Tracks, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole = np.column_stack([np.floor(tracks.queries[:, 0]), tracks.queries[:, 1:]])
+    tracks = replace(tracks, queries=whole)
+    path = tracks.save(tmp_path_factory.mktemp("tracks") / f"t{suffix}")
+    assert Queries.load(path) == Queries(tracks.queries)
+
+
+@pytest.mark.parametrize("lines", [[0, 2, 1], [0, 1, 2, 4], [0, *range(2, 11)]])
+def test_csv_with_rows_missing_or_out_of_order_is_refused(lines: list[int], tmp_path: Path) -> None:
+    written = example().save(tmp_path / "t.csv").read_text().splitlines()
+    (tmp_path / "t.csv").write_text("\n".join(written[i] for i in lines) + "\n")
+    with pytest.raises(UserError, match=r"t\.csv.*every point in every frame"):
+        Tracks.load(tmp_path / "t.csv")
+
+
+HEADER = ",".join(CSV_COLUMNS).encode() + b"\n"
 
 BAD_FILES = {
     "empty.npz": b"",
@@ -232,8 +272,9 @@ BAD_FILES = {
     "empty.csv": b"",
     "other.csv": b"a,b\n1,2\n",
     "binary.csv": bytes(range(256)),
-    "short.csv": b"# width=4 height=4 fps=1 frames=2 queries=0,0,0\n"
-    b"point,frame,x,y,visible,confidence\n0,0,1,1,1,1\n",
+    "header.csv": HEADER,
+    "words.csv": HEADER + b"0,0,left,1,1,1,0,1,1,64,48,30\n",
+    "short.csv": HEADER + b"0,0,1,1,1,1,0,1,1\n",
     "tracks.txt": b"",
 }
 

@@ -1,7 +1,7 @@
 """Files of queries.
 
 - CSV has a header with the columns `t`, `x`, `y`, and `name` where points have names; others are
-  ignored.
+  ignored. The `tracks.csv` of an earlier run gives what its points were tracked from.
 - JSON holds a list of `[t, x, y]` or of `{"t":, "x":, "y":, "name":}`.
 - NPZ holds an array `queries` of shape `(N, 3)`, and `names` where points have names; so the
   `tracks.npz` of an earlier run is itself a query file.
@@ -18,6 +18,7 @@ import numpy as np
 
 from tracker.errors import UserError
 from tracker.files import UNREADABLE
+from tracker.points.tracks import CSV_COLUMNS, Tracks
 
 Rows = tuple[np.ndarray, list[str] | None]
 """Rows `(N, 3)` of t, x, y, and the names of the points."""
@@ -49,6 +50,9 @@ def _read_csv(path: Path) -> Rows:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         columns = set(reader.fieldnames or ())
+        if set(CSV_COLUMNS) <= columns:
+            earlier = Tracks.load(path)
+            return earlier.queries, None if earlier.names is None else list(earlier.names)
         if not {"t", "x", "y"} <= columns:
             raise UserError(f"queries file {path} needs a first line with the columns t,x,y")
         rows, names = [], []

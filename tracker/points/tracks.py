@@ -16,7 +16,12 @@ from tracker.files import UNREADABLE, atomic_path
 from tracker.points.geometry import inside_frame
 from tracker.points.names import Names, check_names, take_names
 
-CSV_COLUMNS = ["point", "frame", "x", "y", "visible", "confidence"]
+CSV_COLUMNS = [
+    *["point", "frame", "x", "y", "visible", "confidence"],
+    *["query_frame", "query_x", "query_y", "width", "height", "fps"],
+]
+"""One row says all of its point and video, so that any program reads the file as a plain table; a
+column `name` follows where points have names."""
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -274,39 +279,55 @@ class Tracks:
             )
 
     def _write_csv(self, path: Path) -> None:
-        """A comment line holds what belongs to no row; `pandas.read_csv(comment="#")` skips it."""
-        queries = ";".join(",".join(map(repr, row)) for row in self.queries.tolist())
+        """A row per point and frame, complete by itself: no line is anything but a row.
+
+        Tracks without points or frames have rows, too, with an empty cell for what is not there.
+        """
+        # float32 -> Python float -> repr is exact, so reading back is too.
+        queries, xy, confidence = (
+            array.tolist() for array in (self.queries, self.xy, self.confidence)
+        )
+        visible = self.visible.astype(int).tolist()
         with path.open("w", newline="", encoding="utf-8") as file:
-            width, height = self.size
-            shape = f"width={width} height={height} fps={self.fps!r} frames={self.num_frames}"
-            file.write(f"# {shape} queries={queries}\n")
             writer = csv.writer(file)
-            writer.writerow(CSV_COLUMNS)
-            # float32 -> Python float -> repr is exact, so reading back is too.
-            for point, (xy, visible, confidence) in enumerate(
-                zip(self.xy.tolist(), self.visible.tolist(), self.confidence.tolist(), strict=True)
-            ):
-                for frame, ((x, y), is_visible, certainty) in enumerate(
-                    zip(xy, visible, confidence, strict=True)
-                ):
-                    writer.writerow([point, frame, x, y, int(is_visible), certainty])
+            names = self.names
+            writer.writerow(CSV_COLUMNS if names is None else [*CSV_COLUMNS, "name"])
+            for point in range(len(self)) or [""]:
+                query = [""] * 3 if point == "" else queries[point]
+                name = [] if names is None else [names[point] if point != "" else ""]
+                for frame in range(self.num_frames) or [""]:
+                    here = [""] * 4
+                    if "" not in (point, frame):
+                        seen, certainty = visible[point][frame], confidence[point][frame]
+                        here = [*xy[point][frame], seen, certainty]
+                    writer.writerow([point, frame, *here, *query, *self.size, self.fps, *name])
 
     @classmethod
     def _read_csv(cls, path: Path) -> Tracks:
         with path.open(newline="", encoding="utf-8") as file:
-            header = dict(part.split("=", 1) for part in file.readline().lstrip("# ").split())
-            if file.readline().strip().split(",") != CSV_COLUMNS:
+            reader = csv.reader(file)
+            header = next(reader, None)
+            if header not in (CSV_COLUMNS, [*CSV_COLUMNS, "name"]):
                 raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
-            rows = np.array([line.strip().split(",") for line in file], np.float64)
-        queries = np.array(
-            [q.split(",") for q in header["queries"].split(";") if q], np.float32
-        ).reshape(-1, 3)
-        rows = rows.reshape(len(queries), int(header["frames"]), len(CSV_COLUMNS))
+            cells = list(reader)
+        numbers = [[cell or "nan" for cell in row[: len(CSV_COLUMNS)]] for row in cells]
+        rows = np.array(numbers, np.float64)
+        # A cell is empty where there are no points, or no frames.
+        count, length = (0 if np.isnan(last) else int(last) + 1 for last in rows[-1, :2])
+        expected = np.indices((max(count, 1), max(length, 1))).reshape(2, -1).T
+        if not np.array_equal(np.nan_to_num(rows[:, :2]), expected):
+            raise UserError("its rows are not those of every point in every frame, in this order")
+        paths = rows.reshape(max(count, 1), max(length, 1), -1)[:count, :length]
+        width, height, fps = rows[0, 9:]
+        names = None
+        if header != CSV_COLUMNS:
+            names = [row[-1] for row in cells[:: max(length, 1)][:count]]
         return cls(
-            rows[..., 2:4].astype(np.float32),
-            rows[..., 4] > 0,
-            queries,
-            (int(header["width"]), int(header["height"])),
-            float(header["fps"]),
-            rows[..., 5].astype(np.float32),
+            paths[..., 2:4].astype(np.float32),
+            paths[..., 4] > 0,
+            rows[:: max(length, 1), 6:9][:count].astype(np.float32),
+            (int(width), int(height)),
+            float(fps),
+            paths[..., 5].astype(np.float32),
+            names,
         )
