@@ -294,7 +294,7 @@ class Tracks:
             writer.writerow(CSV_COLUMNS if names is None else [*CSV_COLUMNS, "name"])
             for point in range(len(self)) or [""]:
                 query = [""] * 3 if point == "" else queries[point]
-                name = [] if names is None else [names[point] if point != "" else ""]
+                name = [] if names is None else [names[int(point)] if point != "" else ""]
                 for frame in range(self.num_frames) or [""]:
                     here = [""] * 4
                     if "" not in (point, frame):
