@@ -94,6 +94,52 @@ def test_nothing_is_overwritten_unless_asked_for(
     assert Tracks.load(out / "tracks.csv").queries[0, 1] == 5
 
 
+@pytest.mark.parametrize("kind", ["npz", "csv", "png", "mp4"])
+def test_a_file_by_name(
+    run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "new" / f"result.{kind}"
+    options = ["track", clip, "--tracker", "static", "--grid", "2", "--stop", "4", "--out", path]
+    result = run_cli(*options)
+    assert result.code == 0, result.err
+    assert [p.name for p in path.parent.iterdir()] == [path.name] and path.is_file()
+    assert f"written: {path}" in result.out
+    beside = path.with_name("tracks.npz")
+    beside.write_bytes(b"another run's")
+    before = path.read_bytes()
+    refused(run_cli(*options), str(path), "--overwrite")
+    assert path.read_bytes() == before
+    assert run_cli(*options, "--overwrite").code == 0
+    assert beside.read_bytes() == b"another run's"
+    refused(run_cli(*options, "--save", "npz", "--overwrite"), "one file", "--save")
+
+
+@pytest.mark.parametrize("name", ["result.avi", "result.MOV", "tracks.json"])
+def test_a_file_of_another_kind_is_refused(
+    run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, name: str
+) -> None:
+    refused(run_cli("track", clip, "--out", tmp_path / name), name, ".npz, .csv, .png, .mp4")
+    assert not (tmp_path / name).exists()
+
+
+def test_a_folder_may_have_any_name(run_cli: Callable, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.mp4").mkdir()
+    for name in ("run.v2", "old.mp4"):
+        options = ["--tracker", "static", "--stop", "4", "--save", "npz", "--out", tmp_path / name]
+        assert run_cli("track", clip, *options).code == 0
+        assert (tmp_path / name / "tracks.npz").is_file()
+
+
+def test_drawing_follows_its_options(run_cli: Callable, clip: Path, tmp_path: Path) -> None:
+    pictures = []
+    for number, draw in enumerate(["", "trail=0", "size=3", "names", "trail=4, size=0.5,visible"]):
+        path = tmp_path / f"{number}.png"
+        options = ["--tracker", "static", "--grid", "2", "--stop", "4", "--draw", draw]
+        assert run_cli("track", clip, *options, "--out", path).code == 0
+        pictures.append(np.asarray(Image.open(path)))
+    assert not any(np.array_equal(pictures[0], picture) for picture in pictures[2:])
+
+
 @pytest.mark.parametrize("kinds", [["npz"], ["csv", "png"], ["mp4"], ["npz", "csv", "png", "mp4"]])
 def test_save_chooses_the_files(
     run_cli: Callable, clip: Path, tmp_path: Path, kinds: list[str]
@@ -213,6 +259,11 @@ def test_video_without_a_frame_that_decodes(
         (["--fps", "-1"], ["fps -1"]),
         (["--save", "npz,avi"], ["'avi'", "npz, csv, png, mp4"]),
         (["--save", ""], ["--save ''"]),
+        (["--draw", "tail=3"], ["'tail'", "trail, size, names, visible"]),
+        (["--draw", "trail"], ["trail=NUMBER"]),
+        (["--draw", "names=yes"], ["write names"]),
+        (["--draw", "size=big"], ["'big' is not a number"]),
+        (["--draw", "trail=-1"], ["trail=-1"]),
         (["--threads", "0"], ["threads=0"]),
         (["--set", "inference.blok=24"], ["inference.blok", "the nearest is inference.block"]),
         (["--set", "block=24"], ["the nearest is inference.block"]),

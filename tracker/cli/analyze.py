@@ -204,13 +204,14 @@ def _open(settings: Settings, step: Step) -> Features:
 
 def _run(args: argparse.Namespace, analyze: Callable[[Settings, Step], Report]) -> None:
     """Analyze, write the report, and say what it found and what was skipped."""
-    from tqdm import tqdm
     from transformers.utils import logging
+
+    from tracker.progress import Bar
 
     logging.disable_progress_bar()  # it would print lines across the bar below
     settings = read_settings(args)
     with _output_folder(args.out) as folder:
-        with tqdm(desc="encoding", unit=" clips", leave=False, delay=0.5) as bar:
+        with Bar(desc="encoding", unit=" clips", leave=False, delay=0.5) as bar:
             report = analyze(settings, bar.update)
         paths = report.write(folder)
     if "fallback" in report.facts:
