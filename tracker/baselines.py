@@ -24,7 +24,7 @@ class StaticTracker:
         visible = np.ones(xy.shape[:2], bool)
         if progress:
             progress(len(video), len(video))
-        return Tracks(xy, visible, queries.txy, video.size, video.fps)
+        return Tracks(xy, visible, queries.txy, video.size, video.fps, names=queries.names)
 
 
 class LucasKanadeTracker:
@@ -69,7 +69,9 @@ class LucasKanadeTracker:
                 if progress:
                     progress(min(done, total), total)
         confidence[~inside_frame(xy, video.size)] = 0
-        return Tracks(xy, confidence > 0, queries.txy, video.size, video.fps, confidence)
+        visible = confidence > 0
+        names = queries.names
+        return Tracks(xy, visible, queries.txy, video.size, video.fps, confidence, names)
 
     def _follow(
         self,

@@ -28,10 +28,20 @@ class UserError(ValueError):
 
 
 class _PrintWarnings(logging.Handler):
-    """Prints on stderr as it is at the time, after whatever progress bar stands there."""
+    """Prints on stderr as it is at the time, after whatever progress bar stands there.
+
+    Each message once, though several parts of a command may find the same.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"{record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+        line = f"{record.levelname.lower()}: {record.getMessage()}"
+        if line not in self._printed:
+            self._printed.add(line)
+            print(line, file=sys.stderr)
 
 
 @contextmanager
@@ -49,7 +59,7 @@ def print_warnings() -> Iterator[None]:
     def from_library(message: Warning | str, *_: Any, **__: Any) -> None:
         log.warning("%s", message)
 
-    handler = _PrintWarnings(logging.WARNING)
+    handler = _PrintWarnings()
     before, warnings.showwarning = warnings.showwarning, from_library
     log.addHandler(handler)
     try:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tracker.cli.track import build_parser, choose_queries
+from tracker.cli.options.queries import choose_queries
+from tracker.cli.track import build_parser
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.video.loading import load_video
@@ -44,6 +45,48 @@ def test_points_can_be_chosen_in_every_way(clip: Path, mask: Path, tmp_path: Pat
     assert len(chosen(video, "--mask", mask)) == 256
     corners = chosen(video, "--corners", "5", "--at", "9")
     assert 1 <= len(corners) <= 5 and set(corners.t) == {9}
+    inside = chosen(video, "--corners", "5", "--mask", mask)
+    assert 1 <= len(inside) <= 5 and (inside.xy >= 10).all() and (inside.xy <= 40).all()
+    shares = chosen(video, "--points", "0,0.5,0.25", "3,1,1", "--normalized")
+    assert shares.txy.tolist() == [[0, 32, 12], [3, 64, 48]]
+
+
+def test_objects_of_a_label_image_are_groups_with_names(clip: Path, tmp_path: Path) -> None:
+    labels = np.zeros((48, 64), np.uint8)
+    labels[4:20, 4:30], labels[25:45, 30:60] = 1, 2
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    video = load_video(clip)
+    names = chosen(video, "--mask", tmp_path / "labels.png", "--grid", "2").names
+    assert names == tuple(f"object{o}/{i}" for o in (1, 2) for i in (1, 2, 3, 4))
+    corners = chosen(video, "--mask", f"{tmp_path / 'labels.png'}:2", "--corners", "3")
+    assert all(labels[int(y), int(x)] == 2 for x, y in corners.xy)
+    assert {name.split("/")[0] for name in corners.names or ()} == {"object2"}
+
+
+def test_a_run_goes_on_from_another_with_points_that_left(
+    run_cli: Callable, clip: Path, tmp_path: Path
+) -> None:
+    fields = {"--tracker": "lk", "--stop": "20", "--save": "npz", "--out": tmp_path / "a"}
+    options = [part for item in fields.items() for part in item]
+    # The content moves one pixel a frame to the right: the second point leaves at frame 4.
+    assert run_cli("track", clip, "--points", "0,20,20", "0,60,20", *options).code == 0
+    again = ["--start", "10", "--stop", "30", "--tracker", "lk", "--save", "npz"]
+    earlier = ["--queries", tmp_path / "a" / "tracks.npz", "--queries-from", "10"]
+    result = run_cli("track", clip, *again, *earlier, "--out", tmp_path / "b")
+    assert result.code == 0 and "1 of 2 points were not seen from frame 10 on" in result.err
+    tracks = Tracks.load(tmp_path / "b" / "tracks.npz")
+    np.testing.assert_allclose(tracks.xy[:, 0], [[30, 20]], atol=1)
+
+
+def test_coordinates_within_one_pixel_are_warned_of_once(
+    run_cli: Callable, clip: Path, tmp_path: Path
+) -> None:
+    options = ["--points", "0,0.5,0.5", "--stop", "2", "--tracker", "static", "--save", "npz"]
+    result = run_cli("track", clip, *options, "--out", tmp_path / "a")
+    assert result.code == 0 and result.err.count("warning: all queries lie within 0..1") == 1
+    result = run_cli("track", clip, *options, "--normalized", "--out", tmp_path / "b")
+    assert result.code == 0 and not result.err
+    assert Tracks.load(tmp_path / "b" / "tracks.npz").xy[0, 0].tolist() == [32, 24]
 
 
 def test_track_writes_four_files_that_agree(run_cli: Callable, clip: Path, tmp_path: Path) -> None:
@@ -252,6 +295,10 @@ def test_video_without_a_frame_that_decodes(
         (["--corners", "-1"], ["-1 corners"]),
         (["--grid", "3", "--points", "0,1,1"], ["exclude each other"]),
         (["--at", "2", "--points", "0,1,1"], ["--at", "exclude each other"]),
+        (["--normalized"], ["--normalized is for"]),
+        (["--points", "0,1.5,1", "--normalized"], ["outside the frame of 1x1"]),
+        (["--mask", "m.png", "--points", "0,1,1"], ["--mask", "exclude each other"]),
+        (["--queries-from", "3"], ["name them: --queries"]),
         (["--at", "60"], ["--at 60", "0..59"]),
         (["--start", "60"], ["0..59"]),
         (["--start", "9", "--stop", "3"], ["no frames from 9 to 3"]),

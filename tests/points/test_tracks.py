@@ -14,11 +14,14 @@ from hypothesis.extra import numpy as hnp
 
 from tracker.errors import UserError
 from tracker.points.queries import Queries
+from tracker.points.reading import read_queries
 from tracker.points.tracks import CSV_COLUMNS, Tracks
+
+NAME = st.text(max_size=6).filter(str.isprintable)
 
 
 @st.composite
-def tracks_strategy(draw: st.DrawFn, finite: bool = False) -> Tracks:
+def tracks_strategy(draw: st.DrawFn, finite: bool = False, named: bool = False) -> Tracks:
     """Any tracks, down to no points or no frames, with NaN and infinite positions."""
     count, length = draw(st.integers(0, 4)), draw(st.integers(0, 5))
     anything = st.floats(-1e4, 1e4, width=32) if finite else st.floats(width=32)
@@ -30,6 +33,7 @@ def tracks_strategy(draw: st.DrawFn, finite: bool = False) -> Tracks:
         draw(st.tuples(st.integers(1, 4000), st.integers(1, 4000))),
         draw(st.floats(0.1, 1000)),
         draw(hnp.arrays(np.float32, (count, length), elements=st.floats(0, 1, width=32))),
+        names=draw(st.none() | st.lists(NAME, min_size=count, max_size=count)) if named else None,
     )
 
 
@@ -51,6 +55,31 @@ def test_file_gives_back_the_same_tracks(
     path = tmp_path_factory.mktemp("tracks") / f"tracks{suffix}"
     assert Tracks.load(tracks.save(path)) == tracks
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@settings(deadline=None, max_examples=40)
+@given(tracks=tracks_strategy(named=True))
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_files_keep_names(
+    suffix: str, tracks: Tracks, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("tracks") / f"tracks{suffix}"
+    back = Tracks.load(tracks.save(path))
+    assert back == tracks and back.names == tracks.names
+    rows, names = read_queries(path)
+    np.testing.assert_array_equal(rows, tracks.queries)
+    assert (None if names is None else tuple(names)) == tracks.names
+
+
+def test_names_go_with_their_points() -> None:
+    tracks = replace(example(), names=["eye", "tail"])
+    assert tracks.names == ("eye", "tail") and tracks != example()
+    assert tracks.select_points([1]).names == ("tail",)
+    assert tracks.select_points(np.array([False, True])).names == ("tail",)
+    assert tracks.select_frames(1, 3).names == tracks.names
+    assert tracks.rescaled((10, 10)).names == tracks.names
+    assert tracks.shown_from(0.5).names == tracks.names
+    assert example().names is None and example().select_points([0]).names is None
 
 
 @settings(deadline=None, max_examples=40)

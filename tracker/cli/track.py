@@ -7,16 +7,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from tracker.cli.options.outputs import add_output_options, choose_files, parse_style
-from tracker.errors import UserError, exit_on_user_error, log
-from tracker.points.queries import Queries
+from tracker.cli.options.queries import add_query_options, choose_queries
+from tracker.errors import exit_on_user_error
 from tracker.progress import progress_bar
 from tracker.registry import Tracker, make_tracker, tracker_names
 from tracker.settings import parse_changes
 from tracker.video.loading import load_video
-from tracker.video.video import Video
 
 DEFAULT_TRACKER = "vjepa"
 
@@ -40,10 +37,12 @@ examples:
   vjepa-tracker track clip.mp4                            a 10x10 grid on the first frame
   vjepa-tracker track clip.mp4 --points 0,120,64 30,8,9   two points, from frames 0 and 30
   vjepa-tracker track clip.mp4 --mask dog.png --grid 20   a 20x20 grid, inside the mask
+  vjepa-tracker track clip.mp4 --mask 00000.png:2 --corners 50    corners of object 2
   vjepa-tracker track clip.mp4 --queries points.csv       a file with the columns t,x,y
+  vjepa-tracker track clip.mp4 --start 300 --queries outputs/clip/tracks.npz --queries-from 300
   vjepa-tracker track clip.mp4 --corners 200 --at 50      the 200 best corners of frame 50
   vjepa-tracker track clip.mp4 --out result.mp4           only the video that shows the points
-  vjepa-tracker track clip.mp4 --draw trail=24,names      longer trails, points by number
+  vjepa-tracker track clip.mp4 --draw trail=24,names      longer trails, names of points
   vjepa-tracker track clip.mp4 --set inference.block=24 --set fine_size=[384,384]
   vjepa-tracker track frames/ --fps 30 --start 100 --stop 400 --stride 2
 
@@ -119,113 +118,23 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     track.add_argument(
-        "video", metavar="VIDEO", help="a video file, a folder of images or a .npy array"
+        "video",
+        metavar="VIDEO",
+        help="a video file, a folder of images, a pattern such as shot_%%04d.png or 'shot_*.png', "
+        "or a .npy array",
     )
-    points = track.add_argument_group("which points (default: --grid 10)")
-    points.add_argument(
-        "--grid", type=int, metavar="N", help="an NxN grid over the frame (10) or the mask (16)"
-    )
-    points.add_argument("--points", nargs="+", metavar="t,x,y", help="points one by one")
-    points.add_argument("--queries", metavar="FILE", help=".csv, .json or .npz of t,x,y")
-    points.add_argument("--mask", metavar="PNG", help="keep to the white part of an image")
-    points.add_argument("--corners", type=int, metavar="N", help="the N best corners (Shi-Tomasi)")
-    points.add_argument(
-        "--at", type=int, default=0, metavar="T", help="frame of --grid, --mask, --corners"
-    )
-    points.add_argument(
-        "--query-frames",
-        metavar="auto|T,T,...",
-        help="put --grid, --mask or --corners on each of these frames instead of --at; auto takes "
-        "the 4 most important frames (`vjepa-tracker analyze frames`), or frames spread evenly "
-        "where the backbone cannot be loaded",
-    )
-    points.add_argument(
-        "--backbone",
-        default="mini",
-        metavar="NAME",
-        help="whose features --query-frames auto reads: mini, a hub id or a folder; "
-        "default: %(default)s",
-    )
+    add_query_options(track)
     frames = track.add_argument_group("which frames")
     frames.add_argument("--start", type=int, default=0, metavar="T", help="first frame to read")
     frames.add_argument("--stop", type=int, metavar="T", help="frame to stop before")
     frames.add_argument("--stride", type=int, default=1, metavar="S", help="read every S-th frame")
     frames.add_argument("--fps", type=float, metavar="R", help="rate of a folder or array")
+    frames.add_argument(
+        "--deinterlace", action="store_true", help="interpolate every other line of each frame"
+    )
     add_tracker_options(track)
     add_output_options(track, "outputs/<name of the video>")
     return track
-
-
-def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
-    """Make the queries that the options of `track` ask for.
-
-    Raises:
-        UserError: options that exclude each other, or queries that do not fit the video.
-    """
-    sources = {
-        "--points": args.points,
-        "--queries": args.queries,
-        "--corners": args.corners,
-        "--grid/--mask": args.grid if args.grid is not None else args.mask,
-    }
-    given = [name for name, value in sources.items() if value is not None]
-    if args.points or args.queries:
-        given += ["--query-frames"] if args.query_frames else []
-        given += ["--at"] if args.at else []
-    if args.query_frames and args.at:
-        given = ["--at", "--query-frames"]
-    if len(given) > 1:
-        raise UserError(f"{' and '.join(given)} exclude each other; give one")
-    if not 0 <= args.at < len(video):
-        raise UserError(f"--at {args.at} is not a frame of the video (0..{len(video) - 1})")
-    if args.points:
-        queries = Queries.parse(args.points)
-    elif args.queries:
-        queries = Queries.load(args.queries)
-    else:
-        frames = choose_query_frames(args, video)
-        queries = Queries(np.concatenate([_place(args, video, t).txy for t in frames]))
-    return queries.check(video.size, len(video))
-
-
-def _place(args: argparse.Namespace, video: Video, t: int) -> Queries:
-    """Put corners, a mask's points or a grid on frame `t`."""
-    if args.corners is not None:
-        return Queries.corners(video.read(t, t + 1)[0], args.corners, t)
-    if args.mask:
-        return Queries.from_mask(args.mask, video.size, 16 if args.grid is None else args.grid, t)
-    return Queries.grid(10 if args.grid is None else args.grid, video.size, t)
-
-
-def choose_query_frames(args: argparse.Namespace, video: Video) -> list[int]:
-    """Return the frames that `--query-frames` or `--at` name, ascending.
-
-    Raises:
-        UserError: not frames of the video.
-    """
-    if args.query_frames is None:
-        return [args.at]
-    if args.query_frames == "auto":
-        from tracker.analysis.keyframes import query_frames
-        from tracker.devices import check_device
-
-        chosen = query_frames(video, args.backbone, str(check_device(args.device)))
-        if chosen.fallback:
-            log.warning("query frames are spread evenly, for %s", chosen.fallback)
-        print(f"query frames: {', '.join(map(str, chosen.frames))}")
-        return chosen.frames
-    try:
-        frames = sorted({int(part) for part in args.query_frames.split(",")})
-    except ValueError:
-        raise UserError(
-            f"--query-frames {args.query_frames!r} is neither auto nor frames such as 0,24,48"
-        ) from None
-    wrong = [t for t in frames if not 0 <= t < len(video)]
-    if wrong:
-        raise UserError(
-            f"--query-frames {wrong[0]} is not a frame of the video (0..{len(video) - 1})"
-        )
-    return frames
 
 
 @exit_on_user_error
@@ -233,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Track as the options in `argv` say; return the exit code."""
     args = build_parser().parse_args(argv)
     style = parse_style(args.draw)
-    video = load_video(args.video, args.start, args.stop, args.stride, args.fps)
+    video = load_video(args.video, args.start, args.stop, args.stride, args.fps, args.deinterlace)
     default = Path("outputs") / Path(args.video).resolve().stem
     files = choose_files(args.out, args.save, args.overwrite, default)
     queries = choose_queries(args, video)

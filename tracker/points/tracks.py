@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +14,7 @@ from numpy.typing import ArrayLike
 from tracker.errors import UserError
 from tracker.files import UNREADABLE, atomic_path
 from tracker.points.geometry import inside_frame
+from tracker.points.names import Names, check_names, take_names
 
 CSV_COLUMNS = [
     *["point", "frame", "x", "y", "visible", "confidence"],
@@ -32,6 +35,7 @@ class Tracks:
         fps: frames per second of the video.
         confidence: `(N, T) float32` in 0..1, of being visible and well placed; if not given, 1
             where visible, else 0.
+        names: of the points, None where they have none.
     """
 
     xy: np.ndarray
@@ -40,6 +44,7 @@ class Tracks:
     size: tuple[int, int]
     fps: float
     confidence: np.ndarray
+    names: Names
 
     def __init__(
         self,
@@ -49,6 +54,7 @@ class Tracks:
         size: tuple[int, int],
         fps: float = 24.0,
         confidence: ArrayLike | None = None,
+        names: Sequence[str] | np.ndarray | None = None,
     ) -> None:
         try:
             xy = np.asarray(xy, np.float32)
@@ -77,6 +83,7 @@ class Tracks:
             ("queries", queries),
             ("size", (width, height)),
             ("fps", fps),
+            ("names", check_names(names, len(xy))),
         ]:
             object.__setattr__(self, name, value)
 
@@ -103,6 +110,7 @@ class Tracks:
             and np.array_equal(self.visible, other.visible)
             and np.array_equal(self.confidence, other.confidence, equal_nan=True)
             and np.array_equal(self.queries, other.queries, equal_nan=True)
+            and self.names == other.names
         )
 
     def select_points(self, index: slice | np.ndarray | list[int]) -> Tracks:
@@ -114,6 +122,7 @@ class Tracks:
             self.size,
             self.fps,
             self.confidence[index],
+            take_names(self.names, index),
         )
 
     def select_frames(self, start: int, stop: int | None = None) -> Tracks:
@@ -126,6 +135,7 @@ class Tracks:
             self.size,
             self.fps,
             self.confidence[:, start:stop],
+            self.names,
         )
 
     def rescaled(self, size: tuple[int, int]) -> Tracks:
@@ -138,6 +148,7 @@ class Tracks:
             size,
             self.fps,
             self.confidence,
+            self.names,
         )
 
     def shown_from(self, certainty: float) -> Tracks:
@@ -199,19 +210,21 @@ class Tracks:
             raise UserError(f"tracks file {path} does not exist; check the path")
         try:
             return readers[path.suffix](path)
-        except UNREADABLE as error:
+        except (*UNREADABLE, csv.Error) as error:
             raise UserError(f"{path} is not a tracks file ({error})") from error
 
     def _write_npz(self, path: Path) -> None:
-        np.savez_compressed(
-            path,
-            xy=self.xy,
-            visible=self.visible,
-            confidence=self.confidence,
-            queries=self.queries,
-            size=np.array(self.size, np.int64),
-            fps=np.float64(self.fps),
-        )
+        arrays: dict[str, Any] = {
+            "xy": self.xy,
+            "visible": self.visible,
+            "confidence": self.confidence,
+            "queries": self.queries,
+            "size": np.array(self.size, np.int64),
+            "fps": np.float64(self.fps),
+        }
+        if self.names is not None:
+            arrays["names"] = np.array(self.names, np.str_)
+        np.savez_compressed(path, **arrays)
 
     @classmethod
     def _read_npz(cls, path: Path) -> Tracks:
@@ -224,6 +237,7 @@ class Tracks:
                 (int(width), int(height)),
                 float(data["fps"]),
                 data["confidence"],
+                data.get("names"),
             )
 
     def _write_csv(self, path: Path) -> None:
@@ -236,37 +250,45 @@ class Tracks:
             array.tolist() for array in (self.queries, self.xy, self.confidence)
         )
         visible = self.visible.astype(int).tolist()
+        names = None if self.names is None else list(self.names)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(CSV_COLUMNS)
-            for point in range(len(self)) or [""]:
+            writer.writerow([*CSV_COLUMNS, *(["name"] if self.names is not None else [])])
+            points: Sequence[Any] = range(len(self)) or [""]
+            for point in points:
                 query = [""] * 3 if point == "" else queries[point]
+                name = [] if names is None else [names[point] if point != "" else ""]
                 for frame in range(self.num_frames) or [""]:
                     here = [""] * 4
                     if "" not in (point, frame):
                         seen, certainty = visible[point][frame], confidence[point][frame]
                         here = [*xy[point][frame], seen, certainty]
-                    writer.writerow([point, frame, *here, *query, *self.size, self.fps])
+                    writer.writerow([point, frame, *here, *query, *self.size, self.fps, *name])
 
     @classmethod
     def _read_csv(cls, path: Path) -> Tracks:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
-            if next(reader, None) != CSV_COLUMNS:
-                raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
-            rows = np.array([[cell or "nan" for cell in row] for row in reader], np.float64)
+            columns, lines = next(reader, []), list(reader)
+        width = len(CSV_COLUMNS)
+        if columns[:width] != CSV_COLUMNS or columns[width:] not in ([], ["name"]):
+            raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
+        rows = np.array([[cell or "nan" for cell in line[:width]] for line in lines], np.float64)
         # A cell is empty where there are no points, or no frames.
         count, length = (0 if np.isnan(last) else int(last) + 1 for last in rows[-1, :2])
         expected = np.indices((max(count, 1), max(length, 1))).reshape(2, -1).T
         if not np.array_equal(np.nan_to_num(rows[:, :2]), expected):
             raise UserError("its rows are not those of every point in every frame, in this order")
         paths = rows.reshape(max(count, 1), max(length, 1), -1)[:count, :length]
-        width, height, fps = rows[0, 9:]
+        named = len(columns) > width
+        names = [line[width] for line in lines[:: max(length, 1)]][:count] if named else None
+        frame_width, frame_height, fps = rows[0, 9:]
         return cls(
             paths[..., 2:4].astype(np.float32),
             paths[..., 4] > 0,
             rows[:: max(length, 1), 6:9][:count].astype(np.float32),
-            (int(width), int(height)),
+            (int(frame_width), int(frame_height)),
             float(fps),
             paths[..., 5].astype(np.float32),
+            names,
         )
