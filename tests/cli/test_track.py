@@ -78,6 +78,20 @@ def test_a_run_goes_on_from_another_with_points_that_left(
     np.testing.assert_allclose(tracks.xy[:, 0], [[30, 20]], atol=1)
 
 
+def test_frames_of_a_pattern_go_to_a_folder_of_their_name(
+    run_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shot").mkdir()
+    for number in range(3):
+        Image.new("RGB", (32, 24), (number * 40, 9, 9)).save(tmp_path / f"shot/{number:04}.png")
+    monkeypatch.chdir(tmp_path)
+    options = ["--tracker", "static", "--grid", "2", "--save", "npz"]
+    assert run_cli("track", "shot/%04d.png", *options).code == 0
+    assert run_cli("track", "shot/*.png", *options, "--overwrite").code == 0
+    assert Tracks.load("outputs/shot/tracks.npz").num_frames == 3
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["shot"]
+
+
 def test_cuts_and_black_frames_are_warned_of(
     run_cli: Callable, make_frames: Callable, tmp_path: Path
 ) -> None:
@@ -148,6 +162,52 @@ def test_nothing_is_overwritten_unless_asked_for(
     assert replaced.code == 0, replaced.err
     assert [path.name for path in out.iterdir()] == ["tracks.csv"]
     assert Tracks.load(out / "tracks.csv").queries[0, 1] == 5
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "png", "mp4"])
+def test_a_file_by_name(
+    run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "new" / f"result.{kind}"
+    options = ["track", clip, "--tracker", "static", "--grid", "2", "--stop", "4", "--out", path]
+    result = run_cli(*options)
+    assert result.code == 0, result.err
+    assert [p.name for p in path.parent.iterdir()] == [path.name] and path.is_file()
+    assert f"written: {path}" in result.out
+    beside = path.with_name("tracks.npz")
+    beside.write_bytes(b"another run's")
+    before = path.read_bytes()
+    refused(run_cli(*options), str(path), "--overwrite")
+    assert path.read_bytes() == before
+    assert run_cli(*options, "--overwrite").code == 0
+    assert beside.read_bytes() == b"another run's"
+    refused(run_cli(*options, "--save", "npz", "--overwrite"), "one file", "--save")
+
+
+@pytest.mark.parametrize("name", ["result.avi", "result.MOV", "tracks.json"])
+def test_a_file_of_another_kind_is_refused(
+    run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, name: str
+) -> None:
+    refused(run_cli("track", clip, "--out", tmp_path / name), name, ".npz, .csv, .png, .mp4")
+    assert not (tmp_path / name).exists()
+
+
+def test_a_folder_may_have_any_name(run_cli: Callable, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.mp4").mkdir()
+    for name in ("run.v2", "old.mp4"):
+        options = ["--tracker", "static", "--stop", "4", "--save", "npz", "--out", tmp_path / name]
+        assert run_cli("track", clip, *options).code == 0
+        assert (tmp_path / name / "tracks.npz").is_file()
+
+
+def test_drawing_follows_its_options(run_cli: Callable, clip: Path, tmp_path: Path) -> None:
+    pictures = []
+    for number, draw in enumerate(["", "trail=0", "size=3", "names", "trail=4, size=0.5,visible"]):
+        path = tmp_path / f"{number}.png"
+        options = ["--tracker", "static", "--grid", "2", "--stop", "4", "--draw", draw]
+        assert run_cli("track", clip, *options, "--out", path).code == 0
+        pictures.append(np.asarray(Image.open(path)))
+    assert not any(np.array_equal(pictures[0], picture) for picture in pictures[2:])
 
 
 @pytest.mark.parametrize("kinds", [["npz"], ["csv", "png"], ["mp4"], ["npz", "csv", "png", "mp4"]])
@@ -273,6 +333,11 @@ def test_video_without_a_frame_that_decodes(
         (["--fps", "-1"], ["fps -1"]),
         (["--save", "npz,avi"], ["'avi'", "npz, csv, png, mp4"]),
         (["--save", ""], ["--save ''"]),
+        (["--draw", "tail=3"], ["'tail'", "trail, size, names, visible"]),
+        (["--draw", "trail"], ["trail=NUMBER"]),
+        (["--draw", "names=yes"], ["write names"]),
+        (["--draw", "size=big"], ["'big' is not a number"]),
+        (["--draw", "trail=-1"], ["trail=-1"]),
         (["--threads", "0"], ["threads=0"]),
         (["--set", "inference.blok=24"], ["inference.blok", "the nearest is inference.block"]),
         (["--set", "block=24"], ["the nearest is inference.block"]),

@@ -250,10 +250,10 @@ def _write(
     total: int | None = None,
 ) -> None:
     """Analyze, write the report, and say what it found and what was skipped."""
-    from tqdm import tqdm
+    from tracker.progress import Bar
 
     with _output_folder(args.out) as folder:
-        with tqdm(desc="reading", unit=f" {unit}", total=total, leave=False, delay=0.5) as bar:
+        with Bar(desc="reading", unit=f" {unit}", total=total, leave=False, delay=0.5) as bar:
             report = analyze(bar.update)
         paths = report.write(folder)
     if "fallback" in report.facts:

@@ -24,6 +24,7 @@ from tracker.files import atomic_path, prepare_output_dir, save_tensors
 if TYPE_CHECKING:
     from tracker.features.template import TemplateReport
     from tracker.features.template_fitter import TemplateFitter
+    from tracker.progress import Bar
 
     History = list[tuple[int, TemplateReport]]  # clips so far, and what the template was like
 
@@ -61,7 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     with needs("analysis"):  # before the hours whose convergence it draws
         import matplotlib
-    from tqdm import tqdm
 
     from tracker.datasets.clips import clip_or_stand_in, open_clips
     from tracker.devices import check_device
@@ -94,8 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     work = json.dumps([backbone.identity(), backbone.fingerprint(), *clips_from])
     history = load_progress(progress_file, work, fitter) if progress_file.exists() else []
     unreadable: list[str] = []
-    bar = tqdm(range(fitter.clips, args.clips), initial=fitter.clips, total=args.clips, unit="clip")
-    for index in bar:
+    numbers = range(fitter.clips, args.clips)
+    for index in Bar(numbers, "fitting", args.clips, unit="clips", initial=fitter.clips):
         clip = clip_or_stand_in(source, index, unreadable)
         fitter.update(clip[None].to(device))
         if fitter.clips >= 2 and (fitter.clips & (fitter.clips - 1)) == 0:

@@ -34,7 +34,7 @@ class DrawingStyle:
     Attributes:
         trail: earlier frames that a point's trail covers; 0 for none.
         size: of dots and lines, 1 is what suits the picture's resolution and the number of points.
-        names: write each point's number beside it.
+        names: write each point's name beside it, or its number where it has none.
         visible: draw only points that are visible, no rings for hidden ones.
 
     Raises:
@@ -92,7 +92,8 @@ def draw_tracks(
         named = shown[:, -1] if style.visible else near[:, -1]
         for point in np.flatnonzero(named).tolist():
             place = xy[point, -1] + 1.3 * radius
-            write_text(picture, str(point), place, 2.2 * radius)
+            label = tracks.names[point] if tracks.names else ""
+            write_text(picture, label or str(point), place, 2.2 * radius)
     return picture
 
 
