@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tracker import registry
@@ -39,15 +37,6 @@ def test_argument_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_names_are_refused(name: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         make_tracker(name)
-
-
-def test_a_folder_of_a_tracker_is_named_with_its_kind(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"a tracker in a folder is named vjepa@{tmp_path}"):
-        make_tracker(str(tmp_path))
-    (tmp_path / "best").mkdir()
-    (tmp_path / "best" / "config.json").write_text("{}")
-    with pytest.raises(UserError, match=r"is a training run; its best tracker is .*/best"):
-        make_tracker(f"vjepa@{tmp_path}")
 
 
 @pytest.mark.parametrize("name", ["lk", "static"])

@@ -8,7 +8,6 @@ Modules are imported when their tracker is asked for, so that `lk` does not load
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Protocol
 
 from tracker.errors import UserError
@@ -68,10 +67,7 @@ def make_tracker(name: str, changes: dict[str, Any] | None = None, device: str =
     """
     base, _, argument = name.partition("@")
     if base not in _FACTORIES:
-        remedy = f"choose from {', '.join(tracker_names())}"
-        if name and Path(name).is_dir():
-            remedy = f"a tracker in a folder is named vjepa@{name}"
-        raise UserError(f"no tracker is called {base!r}; {remedy}")
+        raise UserError(f"no tracker is called {base!r}; choose from {', '.join(tracker_names())}")
     module, factory = _FACTORIES[base].split(":")
     build = getattr(import_module(module), factory)
     if changes and base not in LEARNED:

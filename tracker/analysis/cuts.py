@@ -3,7 +3,7 @@
 A small picture of each frame is compared with that of the frame before. Two things change at a cut,
 and seldom both at once within a shot, however fast it moves: the arrangement (the best correlation
 of the picture's middle with any place of the picture before) and the colours (half the sum of
-absolute differences of their histograms). On 6,700 frames of 58 real clips without cuts their sum
+absolute differences of their histograms). On 6,700 frames of 60 real clips without cuts their sum
 stays below 0.55; of frames of different clips 99 in 100 differ by more than 0.74.
 """
 
@@ -36,7 +36,7 @@ BLACK, WHITE = 40, 215
 read as they are."""
 
 FADE = 0.04
-"""By what share of a shot's contrast each frame of a fade must lose or win."""
+"""By what share of its contrast each frame of a fade must differ from its neighbour."""
 
 SHORTEST_FADE = 4
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tracker.analysis.cuts import warn_of_contents
 from tracker.cli.options.outputs import add_output_options, choose_files, parse_style
 from tracker.cli.options.queries import add_query_options, choose_queries
 from tracker.errors import exit_on_user_error
@@ -142,6 +141,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Track as the options in `argv` say; return the exit code."""
     args = build_parser().parse_args(argv)
+    from tracker.analysis.cuts import warn_of_contents  # brings OpenCV, which --help does without
+
     style = parse_style(args.draw)
     video = load_video(args.video, args.start, args.stop, args.stride, args.fps, args.deinterlace)
     default = Path("outputs") / Path(video.name).stem

@@ -42,7 +42,7 @@ class Video:
 
     @classmethod
     def from_array(cls, frames: np.ndarray, fps: float = 24.0, name: str = "array") -> Video:
-        """Wrap `(T, H, W, 3)` or `(T, H, W)` frames, uint8 or float in 0..1.
+        """Wrap frames as `ArraySource` takes them, such as `(T, H, W, 3) uint8`.
 
         Raises:
             UserError: the array has another shape or type, or no frames.
