@@ -24,7 +24,6 @@ from tracker.files import atomic_path, prepare_output_dir, save_tensors
 if TYPE_CHECKING:
     from tracker.features.template import TemplateReport
     from tracker.features.template_fitter import TemplateFitter
-    from tracker.progress import Bar
 
     History = list[tuple[int, TemplateReport]]  # clips so far, and what the template was like
 
@@ -67,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tracker.devices import check_device
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
     from tracker.features.template_fitter import TemplateFitter
+    from tracker.progress import Bar
 
     matplotlib.use("Agg")
     out = Path(args.out)

@@ -129,7 +129,7 @@ class Queries:
                 f"query {outside[0]} is {_row(self.txy[outside[0]])}, outside the frame of "
                 f"{width}x{height} pixels"
             )
-        if min(size) > 1 and self.xy.max() <= 1 and self.xy.any():
+        if min(size) > 1 and self.xy.max() <= 1 and (self.xy % 1).any():
             log.warning(
                 "all queries lie within 0..1, in the first pixel of %dx%d: if they are shares of "
                 "width and height, give --normalized, or queries.scaled((1, 1), (%d, %d))",
