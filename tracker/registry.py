@@ -8,6 +8,7 @@ Modules are imported when their tracker is asked for, so that `lk` does not load
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from tracker.errors import UserError
@@ -66,6 +67,8 @@ def make_tracker(name: str, changes: dict[str, Any] | None = None, device: str =
             setting, or there is no such device.
     """
     base, _, argument = name.partition("@")
+    if name and base not in _FACTORIES and Path(name).is_dir():
+        raise UserError(f"{name!r} is a folder; to track with what it holds, write vjepa@{name}")
     if base not in _FACTORIES:
         raise UserError(f"no tracker is called {base!r}; choose from {', '.join(tracker_names())}")
     module, factory = _FACTORIES[base].split(":")

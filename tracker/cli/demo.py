@@ -18,7 +18,6 @@ from pathlib import Path
 from tracker.cli.options.outputs import KINDS, OutputFiles, free_folder
 from tracker.cli.track import add_tracker_options, open_tracker
 from tracker.errors import UserError, exit_on_user_error
-from tracker.progress import progress_bar
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"loading {args.tracker} ...", flush=True)
     tracker = open_tracker(args)
     from tracker.evaluation.demo import describe_accuracy, real_clip, rendered_sample, track_sample
+    from tracker.progress import progress_bar
 
     started = time.perf_counter()
     video, queries = real_clip()

@@ -10,9 +10,7 @@ from pathlib import Path
 from tracker.cli.options.outputs import add_output_options, choose_files, parse_style
 from tracker.cli.options.queries import add_query_options, choose_queries
 from tracker.errors import exit_on_user_error
-from tracker.progress import progress_bar
 from tracker.registry import Tracker, make_tracker, tracker_names
-from tracker.settings import parse_changes
 from tracker.video.loading import load_video
 
 DEFAULT_TRACKER = "vjepa"
@@ -105,6 +103,8 @@ def open_tracker(args: argparse.Namespace) -> Tracker:
     Raises:
         UserError: no such tracker, setting or device.
     """
+    from tracker.settings import parse_changes
+
     set_threads(args.threads)
     return make_tracker(args.tracker, parse_changes(args.set), args.device)
 
@@ -142,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Track as the options in `argv` say; return the exit code."""
     args = build_parser().parse_args(argv)
     from tracker.analysis.cuts import warn_of_contents  # brings OpenCV, which --help does without
+    from tracker.progress import progress_bar
 
     style = parse_style(args.draw)
     video = load_video(args.video, args.start, args.stop, args.stride, args.fps, args.deinterlace)
@@ -151,9 +152,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     info = video.info
     width, height = video.size
     rate = f"{video.fps:.3g} fps{' (variable)' if info.variable_frame_rate else ''}"
-    # At once, because loading a tracker takes seconds.
-    what = f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {len(queries)} points"
-    print(what, flush=True)
+    print(f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {len(queries)} points")
+    print(f"loading {args.tracker} ...", flush=True)
     tracker = open_tracker(args)
     files.prepare()
     with progress_bar("looking for cuts", total=len(video)) as progress:

@@ -14,7 +14,6 @@ from tracker.errors import UserError
 from tracker.files import prepare_output_dir
 from tracker.points.drawing import DrawingStyle, contact_sheet, overlay, write_image
 from tracker.points.tracks import Tracks
-from tracker.progress import progress_bar
 from tracker.registry import Progress
 from tracker.video.video import Video
 from tracker.video.writing import write_video
@@ -120,6 +119,8 @@ class OutputFiles:
         Raises:
             UserError: a file cannot be written.
         """
+        from tracker.progress import progress_bar
+
         for path in self.stale:
             path.unlink(missing_ok=True)
         for kind, path in self.paths.items():
