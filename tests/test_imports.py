@@ -12,7 +12,7 @@ import tracker
 PACKAGE = Path(tracker.__file__).parent
 LEVELS = [
     ("errors",),
-    ("extras", "files", "devices", "progress", "settings"),
+    ("extras", "files", "devices", "memory", "progress", "settings"),
     ("video",),
     ("points",),
     ("registry", "scenes", "features", "flow"),

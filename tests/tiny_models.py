@@ -13,8 +13,7 @@ from tracker.features.backbone import BackboneConfig, FrozenBackbone
 from tracker.features.template import PositionalTemplate
 from tracker.features.template_fitter import TemplateFitter
 from tracker.head import HeadConfig
-from tracker.tracking.config import TrackerConfig
-from tracker.tracking.follower import InferenceConfig
+from tracker.tracking.config import InferenceConfig, TrackerConfig
 from tracker.tracking.tracker import PointTracker
 from tracker.video.video import Video
 

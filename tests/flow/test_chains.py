@@ -131,7 +131,7 @@ def test_a_chain_jumps_over_a_spoilt_frame_and_without_jumps_ends_there() -> Non
 def test_a_longer_link_corrects_but_does_not_contradict(
     miss: float, off: float, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def numbered(self: object, start: int, end: int, again: bool) -> list[np.ndarray]:
+    def numbered(self: object, start: int, end: int) -> list[np.ndarray]:
         """Stand for flow: fields that say which frames they lead between."""
         return [np.full((*SIZE[::-1], 2), float(t)) for t in (start, end)]
 

@@ -69,7 +69,7 @@ def test_a_step_heeds_what_lies_at_the_coarse_match_wherever_it_stands() -> None
 
     def judge(at_match: torch.Tensor) -> torch.Tensor:
         zeros = torch.zeros_like(here)
-        state = (here, zeros, at_match, candidates, zeros[..., 0], (64, 64))
-        return step([level], [query], *state)[1]
+        found = step.correlate([level], [query], here)
+        return step(found, here, zeros, at_match, candidates, zeros[..., 0], (64, 64))[1]
 
     assert not torch.allclose(judge(seen), judge(other))

@@ -11,8 +11,11 @@ import torch
 from tiny_models import TINY_HEAD, tiny_tracker, tiny_video
 
 from tracker.errors import UserError
+from tracker.memory import BoundedMemory
 from tracker.points.queries import Queries
-from tracker.tracking.follower import Follower, InferenceConfig, follow_blocks
+from tracker.tracking.blocks import follow_blocks
+from tracker.tracking.config import InferenceConfig
+from tracker.tracking.follower import Follower
 
 COARSE_HEAD = replace(TINY_HEAD, iterations=0)
 
@@ -66,7 +69,13 @@ def test_blocks_are_described_once_each_way() -> None:
     seen: list[tuple[int, int]] = []
     with torch.inference_mode():
         follow_blocks(
-            tracker.head, queries, 30, features_of, config, lambda *done: seen.append(done)
+            tracker.head,
+            queries,
+            30,
+            features_of,
+            config,
+            BoundedMemory(0),
+            lambda *done: seen.append(done),
         )
     assert asked == [(0, 8), (8, 16), (16, 24), (24, 30), (8, 16), (0, 8)]
     assert seen == [(done, 46) for done in (8, 16, 24, 30, 38, 46)]
@@ -105,13 +114,15 @@ def test_a_query_is_seen_in_its_own_frame() -> None:
 
 def test_context_of_a_follower_stays_small() -> None:
     tracker = tiny_tracker(context=4)
-    follower = Follower(tracker.head, torch.tensor([[0.0, 10, 10]]), tracker.config.inference)
+    follower = Follower(
+        tracker.head, torch.tensor([[0.0, 10, 10]]), tracker.config.inference, BoundedMemory(0)
+    )
     frames = tiny_video(8).read()
     with torch.inference_mode():
         for block in range(5):
             follower.push(tracker.describe(frames), 8 * block)
-    assert follower._features.num_frames == 4
-    assert follower._known.xy.shape == (1, 4, 2)
+    assert follower.near.num_frames == 4
+    assert follower.known.xy.shape == (1, 4, 2)
 
 
 class TestOutOfMemory:
@@ -172,7 +183,7 @@ class TestFlow:
         features = tracker.describe(tiny_video(6).read())
         queries = torch.tensor([[0, 10.0, 10.0], [3, 40.0, 20.0], [5, 30.0, 50.0]])
         with_flow, without = (
-            Follower(tracker.head, queries, InferenceConfig()).push(seen, 0).xy
+            Follower(tracker.head, queries, InferenceConfig(), BoundedMemory(0)).push(seen, 0).xy
             for seen in (features, replace(features, gray=None))
         )
         assert torch.isfinite(without).all()
@@ -188,9 +199,11 @@ class TestFlow:
         if backward:
             blocks.reverse()
         queries = torch.tensor([[7.0 if backward else 4.0, 30.0, 30.0]])
-        follower = Follower(tracker.head, queries, InferenceConfig(context=3), backward)
+        follower = Follower(
+            tracker.head, queries, InferenceConfig(context=3), BoundedMemory(0), backward
+        )
         if backward:  # a point comes in with its tracks in the block beside
-            forward = Follower(tracker.head, queries, InferenceConfig())
+            forward = Follower(tracker.head, queries, InferenceConfig(), BoundedMemory(0))
             tracks = forward.push(*blocks[0])
             follower.add_context(blocks.pop(0)[0])
             follower.take_over(torch.ones(1, dtype=torch.bool), forward.descriptors, tracks)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from tiny_models import tiny_tracker, tiny_video
 
 from tracker.errors import UserError
@@ -72,7 +75,7 @@ def test_what_it_keeps_does_not_grow() -> None:
     for _ in range(6):
         stream.push(tiny_video(10).read())
     assert len(stream._before) == 8
-    assert stream._follower._features.num_frames == 4
+    assert stream._follower.near.num_frames == 4
 
 
 def test_frames_of_changing_size() -> None:
@@ -82,3 +85,91 @@ def test_frames_of_changing_size() -> None:
         stream.push(tiny_video(4, width=80).read())
     with pytest.raises(UserError, match="uint8"):
         stream.push(tiny_video(4).read().astype(np.float32))
+
+
+def test_flow_between_two_frames_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[bytes] = []
+
+    def counting(method: object, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        computed.append(one.tobytes() + two.tobytes())
+        return np.zeros((*one.shape, 2), np.float16)
+
+    monkeypatch.setattr("tracker.flow.fields.field_between", counting)
+    stream = tiny_tracker(context=8).stream(Queries.grid(3, SIZE), SIZE)
+    for chunk in tiny_video(12).chunks(1):
+        stream.push(chunk)
+    assert len(computed) == len(set(computed)) > 0
+
+
+def test_only_new_frames_are_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = tiny_tracker()
+    match, frames = tracker.head._match, []
+
+    def counting(features: object, queries: object) -> object:
+        frames.append(features.num_frames)
+        return match(features, queries)
+
+    monkeypatch.setattr(tracker.head, "_match", counting)
+    stream = tracker.stream(Queries.grid(3, SIZE), SIZE)
+    for chunk in tiny_video(8).chunks(1):
+        stream.push(chunk)
+    # The first frame is matched with the queries, and once more as the first context.
+    assert frames == [1, 1, *[1] * 7]
+
+
+def test_points_come_and_go_while_it_runs() -> None:
+    tracker, video = tiny_tracker(), tiny_video(16)
+    first, second = Queries([[0, 20, 20], [0, 60, 40]]), Queries([[7, 40, 30], [9, 30, 50]])
+    stream, plain = tracker.stream(first, SIZE), tracker.stream(first, SIZE)
+    for start in (0, 4):
+        assert stream.push(video.read(start, start + 4)) == plain.push(video.read(start, start + 4))
+    stream.add(second)  # one in the last frame that was pushed, one in a frame to come
+    parts = [stream.push(video.read(8, 12))]
+    assert parts[0].xy.shape == (4, 4, 2)
+    np.testing.assert_allclose(parts[0].xy[3, 1], [30, 50], atol=1e-3)
+    assert np.linalg.norm(parts[0].xy[2, 0] - [40, 30]) < 32
+    stream.remove([0, 2])
+    after = stream.push(video.read(12, 16))
+    assert [tuple(query[1:]) for query in after.queries.tolist()] == [(60, 40), (30, 50)]
+    plain.push(video.read(8, 12))
+    np.testing.assert_allclose(after.xy[0], plain.push(video.read(12, 16)).xy[1], atol=0.3)
+
+
+def test_points_that_cannot_be_added_or_removed() -> None:
+    stream = tiny_tracker().stream(Queries.grid(2, SIZE), SIZE)
+    stream.push(tiny_video(12).read())
+    with pytest.raises(UserError, match="frame 7, which this stream no longer holds"):
+        stream.add(Queries([[7, 20, 20]]))
+    with pytest.raises(UserError, match="outside the frame"):
+        stream.add(Queries([[12, 97, 20]]))
+    with pytest.raises(UserError, match=r"point 4 is not one of this stream's points 0\.\.3"):
+        stream.remove([4])
+    with pytest.raises(UserError, match="at least one point"):
+        stream.remove(range(4))
+
+
+@pytest.mark.parametrize("length", [1, 3, 8])
+def test_going_on_elsewhere_equals_not_having_stopped(length: int, tmp_path: Path) -> None:
+    video, queries = tiny_video(16), Queries([[0, 20, 20], [2, 60, 40], [12, 30, 30]])
+    stream = tiny_tracker().stream(queries, SIZE)
+    for start in range(0, 8, length):
+        stream.push(video.read(start, start + length))
+    save_file(stream.state(), tmp_path / "stream.safetensors")
+    other = tiny_tracker().stream(Queries.grid(1, SIZE), SIZE)
+    other.push(tiny_video(3, seed=1).read())
+    other.load_state(load_file(tmp_path / "stream.safetensors"))
+    assert other.num_frames == stream.num_frames
+    for start in range(stream.num_frames, 16, length):
+        chunk = video.read(start, start + length)
+        assert other.push(chunk) == stream.push(chunk)
+
+
+def test_states_that_do_not_fit() -> None:
+    state = tiny_tracker().stream(Queries.grid(2, SIZE), SIZE).state()
+    with pytest.raises(UserError, match="96x64, and this stream takes 64x96"):
+        tiny_tracker().stream(Queries.grid(2, (64, 96)), (64, 96)).load_state(state)
+    with pytest.raises(UserError, match="another tracker"):
+        tiny_tracker(context=2).stream(Queries.grid(2, SIZE), SIZE).load_state(state)
+    del state["queries"]
+    with pytest.raises(UserError, match="'queries' is missing"):
+        tiny_tracker().stream(Queries.grid(2, SIZE), SIZE).load_state(state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import tiny_tracker
 
 from tracker.errors import UserError, log
+from tracker.points.queries import Queries
+from tracker.video import decoder
 from tracker.video.loading import load_video, probe
 from tracker.video.video import Video
 from tracker.video.writing import write_video
@@ -287,3 +290,53 @@ def test_a_video_with_a_cover_is_the_video(
     video, warned = quiet_load(path)
     assert not warned and video.size == (64, 48) and len(video) == 60
     np.testing.assert_array_equal(video.read(20, 30), load_video(clip).read(20, 30))
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The time stamps of all frames that are decoded from now on."""
+    stamps: list[int] = []
+    good_frames = decoder._good_frames
+
+    def counting(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+        for frame in good_frames(container):
+            stamps.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(decoder, "_good_frames", counting)
+    return stamps
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "ts", "avi"])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_reading_on_decodes_nothing_twice(
+    encoded: Callable[[str], Path], kind: str, stride: int, decoded: list[int]
+) -> None:
+    video = load_video(encoded(kind), stride=stride)
+    whole = video.read()
+    decoded.clear()
+    parts = [video.read(start, start + 7) for start in range(0, len(video), 7)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert len(decoded) <= 60
+
+
+def test_two_readers_do_not_disturb_each_other(clip: Path) -> None:
+    video = load_video(clip)
+    whole = video.read()
+    video.read(0, 5)
+    one, two = video.frames(5, 20), video.frames(5, 30)
+    for frame in whole[5:20]:
+        np.testing.assert_array_equal(next(one), frame)
+        np.testing.assert_array_equal(next(two), frame)
+    np.testing.assert_array_equal(video.read(20, 25), whole[20:25])
+    np.testing.assert_array_equal(next(two), whole[20])
+
+
+def test_tracking_decodes_each_frame_once_each_way(clip: Path, decoded: list[int]) -> None:
+    video, tracker = load_video(clip), tiny_tracker()
+    decoded.clear()
+    tracker.track(video, Queries([[0, 20, 20]]))
+    assert 60 <= len(decoded) <= 66
+    decoded.clear()
+    tracker.open(video, memory=0).track(Queries([[59, 20, 20]]))
+    assert len(decoded) >= 60  # forwards only the last block and that before it, then backwards

@@ -11,7 +11,8 @@ from tracker.evaluation.metrics import RASTER, sample_queries, tapvid_metrics
 from tracker.features.checkpoints import ASSETS
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
-from tracker.registry import Progress, Tracker
+from tracker.progress import Progress
+from tracker.registry import Tracker
 from tracker.scenes.renderer import SceneConfig
 from tracker.video.loading import load_video
 from tracker.video.video import Video

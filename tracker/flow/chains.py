@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from tracker.flow.fields import FlowBetweenFrames, sample
+from tracker.memory import BoundedMemory
 from tracker.points.geometry import inside_frame
 
 SMALLEST_SIDE = 16
@@ -123,6 +124,8 @@ def chain_flow(
     size: tuple[int, int],
     jumps: Sequence[int] = JUMPS,
     finest_scale: int = 0,
+    first_image: int = 0,
+    memory: BoundedMemory | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points through T images: on from the last each is known in, and back from the first.
 
@@ -136,6 +139,8 @@ def chain_flow(
         size: `(W, H)` that positions are told in; the images may be smaller.
         jumps: lengths of links in frames, ascending.
         finest_scale: flow is computed on images halved so many times.
+        first_image: number of the first image in the video.
+        memory: of the flow between a video's images; None remembers it for this call.
 
     Returns:
         Positions `(N, T, 2) float32` and `certainty (N, T) float32`. Where a point is lost or
@@ -151,15 +156,14 @@ def chain_flow(
     )
     someday = known.any(1)
     first, last = known.argmax(1), length - 1 - known[:, ::-1].argmax(1)
-    latest = first[someday].max(initial=0)
-    flow = FlowBetweenFrames(images, finest_scale)
+    flow = FlowBetweenFrames(images, finest_scale, first_image, memory)
     forward = [(t, t - jump) for t in range(length) for jump in jumps if jump <= t]
     backward = [(length - 1 - t, length - 1 - before) for t, before in forward]
     for t, before in forward + backward if min(height, width) >= SMALLEST_SIDE else ():
         beyond = last < t if before < t else first > t
         rows = np.flatnonzero(someday & beyond & (chains.certainty[:, before] > 0))
         if rows.size:
-            fields = flow.there_and_back(before, t, again=before < t <= latest)
+            fields = flow.there_and_back(before, t)
             chains.link(rows, before, t, fields, may_find=abs(t - before) == jumps[0])
     # What was given is judged as it was given: scaled, a point on the border may be rounded out.
     inside = np.where(known, inside_frame(xy, size), inside_frame(chains.xy, (width, height)))

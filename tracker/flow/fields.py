@@ -8,8 +8,13 @@ import cv2
 import numpy as np
 import torch
 
+from tracker.memory import BoundedMemory
+
 LONGEST_SIDE = 640
 """Frames are shrunk to this before flow is computed; its cost grows with their area."""
+
+PAIRS_BYTES = 192 * 2**20
+"""Fields of a clip that are kept where nobody else remembers them; 100 pairs of 640x360."""
 
 MOST_COLUMNS = 2**15 - 2
 """OpenCV's limit for a side of a picture that it makes."""
@@ -32,30 +37,37 @@ class FlowBetweenFrames:
     Args:
         images: T of `(H, W) uint8`.
         finest_scale: flow is computed on images halved so many times.
+        first: number of the first image, under which pairs are remembered.
+        memory: of the pairs; without one, pairs of these images alone are remembered.
     """
 
-    def __init__(self, images: Sequence[np.ndarray] | np.ndarray, finest_scale: int) -> None:
-        self._images = images
+    def __init__(
+        self,
+        images: Sequence[np.ndarray] | np.ndarray,
+        finest_scale: int,
+        first: int = 0,
+        memory: BoundedMemory | None = None,
+    ) -> None:
+        self._images, self._finest_scale, self._first = images, finest_scale, first
+        self._memory = BoundedMemory(PAIRS_BYTES) if memory is None else memory
         preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
         self._method = cv2.DISOpticalFlow_create(preset)  # type: ignore[attr-defined]  # no stub
         self._method.setFinestScale(finest_scale)
-        self._pairs: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
-    def there_and_back(self, start: int, end: int, again: bool) -> tuple[np.ndarray, np.ndarray]:
+    def there_and_back(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the fields `(H, W, 2)` from image `start` to image `end` and back.
 
         Args:
-            start: number of an image.
-            end: number of another.
-            again: whether this pair will be asked for once more, and is worth its memory.
+            start: index of an image.
+            end: index of another.
         """
-        key = (min(start, end), max(start, end))
-        pair = self._pairs.pop(key, None)
+        one, two = min(start, end), max(start, end)
+        key = ("flow", self._finest_scale, self._first + one, self._first + two)
+        pair = self._memory.find(key)
         if pair is None:
-            one, two = (self._images[t] for t in key)
-            pair = field_between(self._method, one, two), field_between(self._method, two, one)
-        if again:
-            self._pairs[key] = pair
+            images = self._images[one], self._images[two]
+            pair = field_between(self._method, *images), field_between(self._method, *images[::-1])
+            self._memory.keep(key, pair, pair[0].nbytes + pair[1].nbytes)
         return pair if start < end else pair[::-1]
 
 

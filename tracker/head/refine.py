@@ -133,8 +133,7 @@ class RefinementStep(nn.Module):
 
     def forward(
         self,
-        levels: list[Level],
-        queries: list[Tensor],
+        seen: Tensor,
         xy: Tensor,
         visibility_logits: Tensor,
         at_match: Tensor,
@@ -145,8 +144,7 @@ class RefinementStep(nn.Module):
         """Make one step.
 
         Args:
-            levels: features.
-            queries: the queries' patches `(B, N, P, C)`, for each level.
+            seen: `(B, N, T, levels * correlation_channels)`, what `correlate` sees at `xy`.
             xy: `(B, N, T, 2)` current positions in fine pixels.
             visibility_logits: `(B, N, T, 2)` current logits of visibility and of being uncertain.
             at_match: `(B, N, T, levels * correlation_channels)`, what `correlate` sees at the
@@ -158,10 +156,9 @@ class RefinementStep(nn.Module):
         Returns:
             New positions and logits, of the same shapes.
         """
-        here = self.correlate(levels, queries, xy)
         state = describe_state(xy, visibility_logits, time_to_query, size)
-        known = torch.cat([state, candidates.describe(xy)], dim=-1).to(here.dtype)
-        tokens = self.embed(torch.cat([here, at_match, known], dim=-1))
+        known = torch.cat([state, candidates.describe(xy)], dim=-1).to(seen.dtype)
+        tokens = self.embed(torch.cat([seen, at_match, known], dim=-1))
         flat = tokens.flatten(0, 1)
         for block in self.blocks:
             flat = block(flat)

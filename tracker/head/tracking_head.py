@@ -7,6 +7,7 @@ any frames. Shapes: B videos, N points, T frames; positions are fine pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,12 @@ class FrameFeatures:
     def num_frames(self) -> int:
         """T."""
         return self.levels[0].table.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        gray = 0 if self.gray is None else self.gray.nbytes
+        return gray + sum(level.table.nbytes for level in self.levels)
 
     def select_frames(self, index: slice) -> FrameFeatures:
         """Return some of the frames."""
@@ -81,6 +88,92 @@ class QueryDescriptors:
             self.xy[:, index],
         )
 
+    def make_room(self, xy: Tensor) -> QueryDescriptors:
+        """Return the same with queries `xy (B, M, 2)` after them, whose patches are 0."""
+        count = xy.shape[1]
+        patches = [F.pad(p, (0, 0, 0, 0, 0, count)) for p in self.patches]
+        return QueryDescriptors(patches, torch.cat([self.xy, xy], 1))
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What the coarse match found of N points in T frames, and what lies there.
+
+    Attributes:
+        xy: `(B, N, T, 2)` fine pixels.
+        visibility_logits: `(B, N, T, 2)` logits of visibility and of being uncertain.
+        seen: `(B, N, T, D)` the points' correlation with the surroundings.
+    """
+
+    xy: Tensor
+    visibility_logits: Tensor
+    seen: Tensor
+
+    @staticmethod
+    def join(parts: list[Matches]) -> Matches:
+        """Concatenate along time."""
+        return Matches(
+            torch.cat([part.xy for part in parts], 2),
+            torch.cat([part.visibility_logits for part in parts], 2),
+            torch.cat([part.seen for part in parts], 2),
+        )
+
+
+@dataclass(frozen=True)
+class Past:
+    """N points in K frames that have been followed, and stand while those after are.
+
+    Attributes:
+        matches: of the coarse match.
+        xy: `(B, N, K, 2)` fine pixels, where the points are.
+        visibility_logits: `(B, N, K, 2)`.
+        seen: `(B, N, K, D)` the points' correlation with the surroundings of `xy`.
+    """
+
+    matches: Matches
+    xy: Tensor
+    visibility_logits: Tensor
+    seen: Tensor
+
+    @property
+    def num_frames(self) -> int:
+        """K."""
+        return self.xy.shape[2]
+
+    @staticmethod
+    def join(parts: list[Past]) -> Past:
+        """Concatenate along time."""
+        return Past(
+            Matches.join([part.matches for part in parts]),
+            torch.cat([part.xy for part in parts], 2),
+            torch.cat([part.visibility_logits for part in parts], 2),
+            torch.cat([part.seen for part in parts], 2),
+        )
+
+    def put(self, points: Tensor, frames: slice, found: Past) -> None:
+        """Overwrite what is known of `points` in some of the frames."""
+        for target, value in zip(self.tensors(), found.tensors(), strict=True):
+            target[:, points, frames] = value
+
+    def make_room(self, points: int, frames: int) -> Past:
+        """Return the same with zeros for so many more points and frames after them."""
+        return self.map(lambda x: F.pad(x, (0, 0, 0, frames, 0, points)))
+
+    def tensors(self) -> list[Tensor]:
+        """Return all that it holds, points along the second dimension and frames the third."""
+        found = self.matches
+        placed = [self.xy, self.visibility_logits, self.seen]
+        return [found.xy, found.visibility_logits, found.seen, *placed]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Past:
+        """Return the same with each tensor changed."""
+        return Past.of([change(tensor) for tensor in self.tensors()])
+
+    @staticmethod
+    def of(tensors: list[Tensor]) -> Past:
+        """Make what `tensors` came from."""
+        return Past(Matches(*tensors[:3]), *tensors[3:])
+
 
 @dataclass(frozen=True)
 class HeadOutput:
@@ -90,11 +183,13 @@ class HeadOutput:
         xy: each `(B, N, T, 2)` fine pixels.
         visibility_logits: each `(B, N, T, 2)` logits of visibility and of being uncertain.
         coarse_logits: `(B, N, T, h, w)`, or None where no coarse match was needed.
+        matches: what the coarse match found; None where nothing refines.
     """
 
     xy: list[Tensor]
     visibility_logits: list[Tensor]
     coarse_logits: Tensor | None
+    matches: Matches | None = None
 
     @property
     def confidence(self) -> Tensor:
@@ -183,55 +278,97 @@ class TrackingHead(nn.Module):
         flow: FlowProposals | None = None,
         known: tuple[Tensor, Tensor, Tensor] | None = None,
         iterations: int | None = None,
+        past: Past | None = None,
     ) -> HeadOutput:
         """Find queries in frames.
 
         Args:
             features: of T frames.
             queries: of N points.
-            time_to_query: `(B, N, T)` frames since each query's own; there the point stays put.
-            flow: where it is at hand, refinement starts from it instead of the coarse match.
+            time_to_query: `(B, N, K + T)` frames since each query's own; there the point stays put.
+            flow: where it is at hand, of K + T frames, refinement starts from it instead of the
+                coarse match.
             known: where earlier results exist: mask `(B, N, T)`, positions and logits
                 `(B, N, T, 2)`; refinement starts from them.
             iterations: refinement steps; the config's by default.
+            past: K frames before these, which refinement sees, but leaves as they are; K is 0
+                without.
 
         Returns:
             Tracks in the T frames after the coarse match and after each step.
         """
+        steps = self.config.iterations
+        if steps and iterations is not None:
+            steps = iterations
         match, visibility_logits, logits = self._match(features, queries)
-        proposed = self._propose(match.detach(), visibility_logits.detach(), flow)
+        matches = None
+        if steps:
+            seen = self.refine.correlate(features.levels, queries.patches, match.detach())
+            matches = Matches(match.detach(), visibility_logits.detach(), seen)
+        new = slice(past.num_frames if past else 0, None)
+        here = (time_to_query[:, :, new] == 0)[..., None]
+        start = queries.xy[:, :, None].float()
         xy = begin = match
         if self.config.use_flow and flow is not None:
-            begin = torch.where(flow.certainty[..., None] > 0, flow.xy, match)
+            begin = torch.where(flow.certainty[:, :, new, None] > 0, flow.xy[:, :, new], match)
         if known is not None:
             mask, known_xy, known_logits = known
             xy = torch.where(mask[..., None], known_xy, xy)
             begin = torch.where(mask[..., None], known_xy, begin)
             visibility_logits = torch.where(mask[..., None], known_logits, visibility_logits)
-        here = (time_to_query == 0)[..., None]
-        start = queries.xy[:, :, None].float()
         all_xy, all_logits = [torch.where(here, start, xy)], [visibility_logits]
         xy = torch.where(here, start, begin)
-        steps = self.config.iterations
-        if steps and iterations is not None:
-            steps = iterations
-        if steps:
-            at_match = self.refine.correlate(features.levels, queries.patches, match.detach())
         for _ in range(steps):
-            xy, visibility_logits = self.refine(
-                features.levels,
-                queries.patches,
-                xy.detach(),
-                visibility_logits.detach(),
-                at_match,
-                proposed,
-                time_to_query,
-                features.size,
+            assert matches is not None  # there are steps
+            xy, visibility_logits = self._refine(
+                features, queries, xy, visibility_logits, matches, past, flow, time_to_query
             )
             xy = torch.where(here, start, xy)
             all_xy.append(xy)
             all_logits.append(visibility_logits)
-        return HeadOutput(all_xy, all_logits, logits)
+        return HeadOutput(all_xy, all_logits, logits, matches)
+
+    def look(self, features: FrameFeatures, queries: QueryDescriptors, placed: Tensor) -> Tensor:
+        """Correlate queries with the surroundings of `placed (B, N, T, 2)`: `(B, N, T, D)`."""
+        return self.refine.correlate(features.levels, queries.patches, placed)
+
+    def look_back(
+        self,
+        features: FrameFeatures,
+        queries: QueryDescriptors,
+        xy: Tensor,
+        visibility_logits: Tensor,
+    ) -> Past:
+        """Make a past of points that are known to be at `xy (B, N, K, 2)` in K frames."""
+        match, logits, _ = self._match(features, queries)
+        matches = Matches(match, logits, self.look(features, queries, match))
+        return Past(matches, xy, visibility_logits, self.look(features, queries, xy))
+
+    def _refine(
+        self,
+        features: FrameFeatures,
+        queries: QueryDescriptors,
+        xy: Tensor,
+        visibility_logits: Tensor,
+        matches: Matches,
+        past: Past | None,
+        flow: FlowProposals | None,
+        time_to_query: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Make one step of refinement; only the frames after the past move."""
+        xy, visibility_logits = xy.detach(), visibility_logits.detach()
+        seen = self.refine.correlate(features.levels, queries.patches, xy)
+        if past is not None:
+            matches = Matches.join([past.matches, matches])
+            seen = torch.cat([past.seen, seen], 2)
+            xy = torch.cat([past.xy, xy], 2)
+            visibility_logits = torch.cat([past.visibility_logits, visibility_logits], 2)
+        proposed = self._propose(matches, flow)
+        moved, judged = self.refine(
+            seen, xy, visibility_logits, matches.seen, proposed, time_to_query, features.size
+        )
+        new = slice(past.num_frames if past else 0, None)
+        return moved[:, :, new], judged[:, :, new]
 
     def _match(
         self, features: FrameFeatures, queries: QueryDescriptors
@@ -243,12 +380,10 @@ class TrackingHead(nn.Module):
         xy, visibility_logits, logits = self.coarse(vectors, maps, features.size)
         return xy.float(), visibility_logits.float(), logits
 
-    def _propose(
-        self, match: Tensor, visibility_logits: Tensor, flow: FlowProposals | None
-    ) -> Candidates:
+    def _propose(self, matches: Matches, flow: FlowProposals | None) -> Candidates:
         """Collect the places that refinement may go over to."""
-        found = [(match, confidence_of(visibility_logits))]
+        found = [(matches.xy, confidence_of(matches.visibility_logits))]
         if self.config.use_flow:
-            flow = flow or FlowProposals(match, torch.zeros_like(match[..., 0]))
+            flow = flow or FlowProposals(matches.xy, torch.zeros_like(matches.xy[..., 0]))
             found.append((flow.xy, flow.certainty))
         return Candidates(*(torch.stack(x, dim=3) for x in zip(*found, strict=True)))

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from tracker.errors import UserError
 from tracker.settings.building import build
 from tracker.settings.schema import TARGET, check_settings, join, nearest, unknown_setting
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "configs"
 CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parents[1] / "configs"
@@ -75,8 +74,12 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: one is no assignment.
     """
+    if not assignments:
+        return {}
+    # Imported where they are needed: help, and tracking without settings, do not wait for them.
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     changes = OmegaConf.create({})
@@ -95,6 +98,7 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
 def _compose(name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
     """Return the composed config, and what was chosen of each config group."""
     import hydra
+    from omegaconf import OmegaConf
 
     config = hydra.compose(name, overrides=overrides, return_hydra_config=True)
     choices = dict(config.hydra.runtime.choices)
@@ -106,6 +110,8 @@ def _compose(name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """Return a config, or a part of it, as dictionaries and lists."""
+    from omegaconf import OmegaConf
+
     content = OmegaConf.to_container(config)
     return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
 

@@ -2,8 +2,8 @@
 
 A video is cut into blocks of frames. A block's features are joined with those of the `context`
 frames beside it, whose tracks are known already; the head then follows the points through both,
-and the block's part is the result. Blocks are visited forwards, so that every point is followed
-from its query to the end, and then backwards for points that were asked for later.
+and the block's part is the result. Where the block is shorter than its context, as in streams
+that get a frame at a time, points stand still in the context, and are not looked for there again.
 
 Positions here are fine pixels, one video at a time (B = 1).
 """
@@ -18,13 +18,10 @@ from torch import Tensor
 
 from tracker.errors import UserError
 from tracker.flow.chains import JUMPS, FlowProposals, chain_flow
-from tracker.head.tracking_head import (
-    FrameFeatures,
-    QueryDescriptors,
-    TrackingHead,
-    confidence_of,
-)
+from tracker.head.tracking_head import FrameFeatures, Past, QueryDescriptors, TrackingHead
+from tracker.memory import BoundedMemory
 from tracker.tracking.config import InferenceConfig
+from tracker.tracking.context import FollowedFrames, NearFrames
 
 SMALLEST_CHUNK = 8
 SURE_ENOUGH = 0.5
@@ -35,32 +32,20 @@ SEEN = (10.0, -10.0)
 
 
 @dataclass(frozen=True)
-class FollowedFrames:
-    """What is known of N points in T frames.
+class Span:
+    """N points in the frames of a block and of its context.
 
     Attributes:
-        xy: `(N, T, 2)` fine pixels.
-        visibility_logits: `(N, T, 2)` logits of visibility and of being uncertain.
+        time_to_query: `(N, T)` frames since each point's query.
+        tracks: what is known, and then what is found.
+        mask: `(N, T) bool`, where something is known.
+        flow: where optical flow leads; None where nothing reads it.
     """
 
-    xy: Tensor
-    visibility_logits: Tensor
-
-    @property
-    def confidence(self) -> Tensor:
-        """`(N, T)` probability of being visible and certain."""
-        return confidence_of(self.visibility_logits)
-
-    def select_frames(self, index: slice) -> FollowedFrames:
-        """Return a copy of some of the frames; a view would keep all of them in memory."""
-        return FollowedFrames(self.xy[:, index].clone(), self.visibility_logits[:, index].clone())
-
-    def put(self, points: Tensor, index: slice, found: FollowedFrames) -> None:
-        """Overwrite the tracks of `points` in the frames `index`."""
-        self.xy[points, index], self.visibility_logits[points, index] = (
-            found.xy,
-            found.visibility_logits,
-        )
+    time_to_query: Tensor
+    tracks: FollowedFrames
+    mask: Tensor
+    flow: FlowProposals | None
 
 
 class Follower:
@@ -70,25 +55,38 @@ class Follower:
         head: in eval mode.
         queries: `(N, 3)` as frame and fine pixels.
         config: how much to do at once.
+        memory: of the flow between the video's frames.
         backward: True where each block lies before the last one. Points then come in by
             `take_over`; forwards they do as soon as their query's frame does.
+
+    Attributes:
+        near: features of the context.
+        known: tracks in the context; None before the first block.
     """
 
     def __init__(
-        self, head: TrackingHead, queries: Tensor, config: InferenceConfig, backward: bool = False
+        self,
+        head: TrackingHead,
+        queries: Tensor,
+        config: InferenceConfig,
+        memory: BoundedMemory,
+        backward: bool = False,
     ) -> None:
-        self.head, self.config, self.backward = head, config, backward
+        self.head, self.config, self.memory, self.backward = head, config, memory, backward
         self.frame = queries[:, 0].round().long()
         self.xy = queries[:, 1:]
         self.active = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
         self.descriptors: QueryDescriptors | None = None
-        self._features: FrameFeatures | None = None
-        self._known: FollowedFrames | None = None
+        self.near = NearFrames(config.context, backward)
+        self.known: FollowedFrames | None = None
+        # What the head saw in the context of the points that stood there, for all N.
+        self.past: Past | None = None
+        self.has_past = torch.zeros_like(self.active)
         self._chunk = config.point_chunk or (32 if queries.is_cpu else 512)
 
     def add_context(self, features: FrameFeatures) -> None:
         """Take frames as context in which no track is known yet."""
-        self._remember(features, self._blank(features.num_frames))
+        self._remember(features, self._blank(self.near.num_frames + features.num_frames))
 
     def take_over(
         self, points: Tensor, descriptors: QueryDescriptors, tracks: FollowedFrames
@@ -102,10 +100,32 @@ class Follower:
         """
         self.descriptors = descriptors
         self.active = self.active | points
-        if self._known is not None:
-            kept = slice(0, self._known.xy.shape[1])
-            self._known.xy[points] = tracks.xy[points, kept]
-            self._known.visibility_logits[points] = tracks.visibility_logits[points, kept]
+        if self.known is not None:
+            kept = slice(0, self.known.xy.shape[1])
+            self.known.xy[points] = tracks.xy[points, kept]
+            self.known.visibility_logits[points] = tracks.visibility_logits[points, kept]
+
+    def select(self, points: Tensor) -> None:
+        """Go on with some of the points, indices `(M,)`, alone."""
+        self.frame, self.xy, self.active = self.frame[points], self.xy[points], self.active[points]
+        self.has_past = self.has_past[points]
+        self.descriptors = self.descriptors and self.descriptors.select_points(points)
+        self.known = self.known and self.known.select_points(points)
+        self.past = self.past and self.past.map(lambda tensor: tensor[:, points])
+
+    def add(self, queries: Tensor) -> None:
+        """Take more points, `(M, 3)`, whose frames lie in the context or have yet to come."""
+        new = Follower(self.head, queries, self.config, self.memory, self.backward)
+        if self.known is not None:
+            blank = new._blank(self.known.xy.shape[1])
+            self.known = FollowedFrames.join_points([self.known, blank])
+        self.frame = torch.cat([self.frame, new.frame])
+        self.xy = torch.cat([self.xy, new.xy])
+        self.active = torch.cat([self.active, new.active])
+        self.has_past = torch.cat([self.has_past, new.has_past])
+        if self.descriptors is not None:
+            self.descriptors = self.descriptors.make_room(new.xy[None])
+        self.past = self.past and self.past.make_room(len(queries), 0)
 
     @torch.inference_mode()
     def push(
@@ -119,117 +139,165 @@ class Follower:
         Points that are not active stay at their query, with logits that say invisible. `on_share`
         is called with the share of the work that is done.
         """
-        length = features.num_frames
-        before = self.active
+        length, before = features.num_frames, self.active
+        offset = 0 if self.backward else self.near.num_frames
         if not self.backward:
             self._take_queries(features, start)
-        joined, offset = self._join(features)
-        first = start - offset
-        frames = torch.arange(first, first + joined.num_frames, device=self.xy.device)
+        span = self._span(features, start, before)
+        done, total = 0, max(1, int(self.active.sum()))
+
+        def on_points(count: int) -> None:
+            nonlocal done
+            done += count
+            on_share(done / total)
+
+        refines = self.head.config.iterations > 0 and self.config.iterations != 0
+        standing = before & (refines and offset > 0 and length < self.config.context)
+        past = self._look_back(standing, length) if standing.any() else None
+        if past is not None:
+            self._follow(features, standing, span, past, on_points)
+        self.past, self.has_past = past, standing
+        moving = self.active & ~standing
+        if moving.any():
+            self._follow(self.near.join(features), moving, span, None, on_points)
+        self._remember(features, span.tracks)
+        return span.tracks.select_frames(slice(0, length) if self.backward else slice(offset, None))
+
+    def _span(self, features: FrameFeatures, start: int, before: Tensor) -> Span:
+        """Collect what is known before a block is followed.
+
+        Args:
+            features: of the block.
+            start: first frame of the block.
+            before: `(N,) bool`, the points that were followed up to this block.
+        """
+        length, beside = features.num_frames, self.near.num_frames
+        first = start if self.backward else start - beside
+        frames = torch.arange(first, first + length + beside, device=self.xy.device)
         time_to_query = frames[None] - self.frame[:, None]
-        everything = self._blank(joined.num_frames)
+        tracks = self._blank(length + beside)
         mask = torch.zeros_like(time_to_query, dtype=torch.bool)
-        if self._known is not None:
-            beside = slice(length, None) if self.backward else slice(0, offset)
-            everything.put(torch.ones_like(before), beside, self._known)
+        if self.known is not None:
+            old = slice(length, None) if self.backward else slice(0, beside)
+            tracks.put(torch.ones_like(before), old, self.known)
             # A point that just came in has no past: there the coarse match must look for it.
-            mask[:, beside] = before[:, None]
-        if self.descriptors is not None and self.active.any():
-            flow = self._propose(joined, start, length, before)
-            rows, done = self.active.nonzero()[:, 0], 0
-            while done < len(rows):
-                part = rows[done : done + self._chunk]
-                output = self._try_to_follow(
-                    joined, self.descriptors, part, time_to_query, flow, mask, everything
-                )
-                if output is None:
-                    self._follow_fewer(len(part))
-                    continue
-                everything.put(part, slice(None), output)
-                done += len(part)
-                on_share(done / len(rows))
-        self._remember(joined, everything)
-        return everything.select_frames(slice(0, length) if self.backward else slice(offset, None))
+            mask[:, old] = before[:, None]
+        flow = None
+        if features.gray is not None and self.active.any():
+            flow = self._propose(features, first, before)
+        return Span(time_to_query, tracks, mask, flow)
 
-    def _join(self, features: FrameFeatures) -> tuple[FrameFeatures, int]:
-        """Join a block's features with their context; return how many frames come before it."""
-        if self._features is None:
-            return features, 0
-        if self.backward:
-            return FrameFeatures.join([features, self._features]), 0
-        return FrameFeatures.join([self._features, features]), self._features.num_frames
-
-    def _propose(
-        self, joined: FrameFeatures, start: int, length: int, before: Tensor
-    ) -> FlowProposals | None:
+    def _propose(self, features: FrameFeatures, first: int, before: Tensor) -> FlowProposals:
         """Follow optical flow through a block, from queries in it and from tracks beside it.
 
         In the context itself the proposals are the tracks that are known.
 
         Args:
-            joined: features of the block and of its context.
-            start: first frame of the block.
-            length: frames of the block.
+            features: of the block.
+            first: first frame of block and context.
             before: `(N,) bool`, the points that were followed up to this block.
         """
-        if joined.gray is None:
-            return None
-        beside = joined.num_frames - length
-        xy = self.xy[:, None].repeat(1, joined.num_frames, 1)
+        length, beside = features.num_frames, self.near.num_frames
+        xy = self.xy[:, None].repeat(1, length + beside, 1)
         certainty = torch.zeros_like(xy[..., 0])
-        if self._known is not None:
+        if self.known is not None:
             old = slice(length, None) if self.backward else slice(0, beside)
-            known = self._known.confidence
-            xy[:, old] = self._known.xy
+            known = self.known.confidence
+            xy[:, old] = self.known.xy
             certainty[:, old] = torch.where(known > SURE_ENOUGH, known, 0) * before[:, None]
         arriving = (self.active & ~before).nonzero()[:, 0]
-        first = start if self.backward else start - beside
         xy[arriving], certainty[arriving, self.frame[arriving] - first] = self.xy[arriving, None], 1
         # The block, and as many frames beside it as a chain can jump from.
         near = min(beside, max(JUMPS))
         part = slice(0, length + near) if self.backward else slice(beside - near, None)
         places, certain = chain_flow(
-            joined.gray[part],
+            self.near.join_gray(features)[part],
             xy[:, part].float().cpu().numpy(),
             certainty[:, part].float().cpu().numpy(),
-            joined.size,
+            features.size,
+            first_image=first + part.start,
+            memory=self.memory,
         )
         xy[:, part] = torch.from_numpy(places).to(xy)
         certainty[:, part] = torch.from_numpy(certain).to(certainty)
         return FlowProposals(xy[None], certainty[None])
 
-    def _try_to_follow(
+    def _follow(
         self,
         features: FrameFeatures,
-        queries: QueryDescriptors,
-        rows: Tensor,
-        time_to_query: Tensor,
-        flow: FlowProposals | None,
-        mask: Tensor,
-        everything: FollowedFrames,
-    ) -> FollowedFrames | None:
-        """Follow the points `rows`; return None where the GPU has too little memory."""
+        points: Tensor,
+        span: Span,
+        past: Past | None,
+        on_points: Callable[[int], None],
+    ) -> None:
+        """Follow points, chunk by chunk, and write where they are into the span.
+
+        Args:
+            features: of block and context; where there is a past, of the block.
+            points: `(N,) bool`, which ones.
+            span: of block and context.
+            past: of all N points in the context, where they stand still; what the head sees in
+                the block is added to it.
+            on_points: called with the number of points of each chunk.
+        """
+        rows, done = points.nonzero()[:, 0], 0
+        while done < len(rows):
+            part = rows[done : done + self._chunk]
+            if not self._try_to_follow(features, part, span, past):
+                self._follow_fewer(len(part))
+                continue
+            done += len(part)
+            on_points(len(part))
+
+    def _try_to_follow(
+        self, features: FrameFeatures, rows: Tensor, span: Span, past: Past | None
+    ) -> bool:
+        """Follow the points `rows`; return False where the GPU has too little memory."""
+        assert self.descriptors is not None  # points are active once they have descriptors
+        queries, time_to_query = self.descriptors.select_points(rows), span.time_to_query[rows]
+        block = slice(span.mask.shape[1] - features.num_frames, None)
+        known = span.tracks.select_points(rows).select_frames(block)
         try:
             output = self.head.follow(
                 features,
-                queries.select_points(rows),
-                time_to_query[rows][None],
-                flow and flow.select_points(rows),
-                (
-                    mask[rows][None],
-                    everything.xy[rows][None],
-                    everything.visibility_logits[rows][None],
-                ),
+                queries,
+                time_to_query[None],
+                span.flow and span.flow.select_points(rows),
+                (span.mask[rows, block][None], known.xy[None], known.visibility_logits[None]),
                 self.config.iterations,
+                past and past.map(lambda tensor: tensor[:, rows, : block.start]),
             )
         except torch.cuda.OutOfMemoryError:
-            return None
+            return False
         # Training does not judge the query's own frame, where the point is known to be seen.
-        here = (time_to_query[rows] == 0)[..., None]
-        visibility_logits = torch.where(
-            here, output.visibility_logits[-1].new_tensor(SEEN), output.visibility_logits[-1][0]
-        )
-        return FollowedFrames(output.xy[-1][0], visibility_logits)
+        here = (time_to_query[:, block] == 0)[..., None]
+        judged = output.visibility_logits[-1]
+        judged = torch.where(here, judged.new_tensor(SEEN), judged[0])
+        found = FollowedFrames(output.xy[-1][0], judged)
+        span.tracks.put(rows, block, found)
+        if past is not None:
+            assert output.matches is not None  # there is a past only where something refines
+            seen = self.head.look(features, queries, found.xy[None])
+            new = Past(output.matches, found.xy[None], judged[None], seen)
+            past.put(rows, block, new)
+        return True
+
+    def _look_back(self, points: Tensor, length: int) -> Past:
+        """Return the past of all N, that of `points` complete, with room for a block's frames."""
+        assert self.known is not None and self.descriptors is not None  # they have been followed
+        missing = (points & ~self.has_past).nonzero()[:, 0]
+        for part in missing.split(self._chunk) if len(missing) else ():
+            found = self.head.look_back(
+                self.near.alone(),
+                self.descriptors.select_points(part),
+                self.known.xy[part][None],
+                self.known.visibility_logits[part][None],
+            )
+            if self.past is None:
+                self.past = found.map(lambda x: x.new_zeros((1, len(self.frame), *x.shape[2:])))
+            self.past.put(part, slice(None), found)
+        assert self.past is not None  # where none was missing, there was one
+        return self.past.make_room(0, length)
 
     def _follow_fewer(self, points: int) -> None:
         """Halve the points at a time, now that nothing holds on to what the attempt allocated."""
@@ -242,96 +310,38 @@ class Follower:
             )
 
     def _take_queries(self, features: FrameFeatures, start: int) -> None:
-        """Read the descriptors of queries that lie in this block."""
-        inside = (self.frame >= start) & (self.frame < start + features.num_frames)
-        rows = (inside & ~self.active).nonzero()[:, 0]
-        if not len(rows):
-            return
-        new = self.head.take_queries(features, self.xy[rows][None], self.frame[rows][None] - start)
+        """Read the descriptors of queries that lie in this block, or were added in its context."""
+        stop, near = start + features.num_frames, start - self.near.num_frames
+        waiting = ~self.active & (self.frame >= near) & (self.frame < stop)
+        added = (waiting & (self.frame < start)).nonzero()[:, 0]
+        if len(added):
+            self._take(self.near.alone(), near, added)
+        arrived = (waiting & (self.frame >= start)).nonzero()[:, 0]
+        if len(arrived):
+            self._take(features, start, arrived)
+        self.active = self.active | waiting
+
+    def _take(self, features: FrameFeatures, first: int, rows: Tensor) -> None:
+        """Read the descriptors of the queries `rows` in features whose first frame is `first`."""
+        new = self.head.take_queries(features, self.xy[rows][None], self.frame[rows][None] - first)
         if self.descriptors is None:
-            count = len(self.frame)
-            self.descriptors = QueryDescriptors(
-                [p.new_zeros((1, count, *p.shape[2:])) for p in new.patches],
-                self.xy[None],
-            )
+            none = QueryDescriptors([x[:, :0] for x in new.patches], self.xy[None, :0])
+            self.descriptors = none.make_room(self.xy[None])
         for target, value in zip(self.descriptors.patches, new.patches, strict=True):
             target[:, rows] = value
-        self.active = self.active | inside
 
     def _blank(self, length: int) -> FollowedFrames:
         """Return tracks that stay at their query, unseen."""
         xy = self.xy[:, None].repeat(1, length, 1)
         return FollowedFrames(xy, (-xy.new_tensor(SEEN)).expand_as(xy).clone())
 
-    def _remember(self, features: FrameFeatures, known: FollowedFrames) -> None:
+    def _remember(self, features: FrameFeatures, tracks: FollowedFrames) -> None:
         """Keep the frames nearest to the next block as its context."""
-        count = min(self.config.context, features.num_frames)
+        self.near.add(features)
+        count = self.near.num_frames
         if count == 0:
-            self._features = self._known = None
+            self.known = None
             return
-        kept = slice(0, count) if self.backward else slice(features.num_frames - count, None)
-        self._features, self._known = features.select_frames(kept).copy(), known.select_frames(kept)
-
-
-def follow_blocks(
-    head: TrackingHead,
-    queries: Tensor,
-    num_frames: int,
-    features_of: Callable[[int, int], FrameFeatures],
-    config: InferenceConfig,
-    progress: Callable[[int, int], None],
-) -> FollowedFrames:
-    """Follow queries through a whole video, both ways from each query's frame.
-
-    Args:
-        head: in eval mode.
-        queries: `(N, 3)` as frame and fine pixels.
-        num_frames: of the video.
-        features_of: `(start, stop)` of a block to its features.
-        config: how much to do at once.
-        progress: called with frames done and frames to do in all; a frame that is visited both
-            ways counts twice.
-
-    Returns:
-        All points in all frames.
-    """
-    starts = list(range(0, num_frames, config.block))
-    block_of_query = queries[:, 0].long() // config.block
-    first, last = int(block_of_query.min()), int(block_of_query.max())
-    total = num_frames - starts[first] + starts[last]
-    done = 0
-    xy = queries[:, None, 1:].repeat(1, num_frames, 1)
-    tracks = FollowedFrames(xy, torch.zeros_like(xy))
-
-    def visit(follower: Follower, number: int, features: FrameFeatures) -> None:
-        nonlocal done
-        part = slice(starts[number], starts[number] + features.num_frames)
-        found = follower.push(
-            features,
-            part.start,
-            lambda share: progress(done + round(share * features.num_frames), total),
-        )
-        mine = follower.active
-        tracks.put(mine, part, FollowedFrames(found.xy[mine], found.visibility_logits[mine]))
-        done += features.num_frames
-
-    def block_features(number: int) -> FrameFeatures:
-        return features_of(starts[number], min(starts[number] + config.block, num_frames))
-
-    forward = Follower(head, queries, config)
-    if first > 0 and config.context:
-        # So that a track does not depend on whether other queries began earlier.
-        forward.add_context(features_of(max(0, starts[first] - config.context), starts[first]))
-    backward = Follower(head, queries, config, backward=True)
-    for number in range(first, len(starts)):
-        features = block_features(number)
-        visit(forward, number, features)
-        if number == last > 0:
-            backward.add_context(features)
-    descriptors = forward.descriptors
-    assert descriptors is not None  # every query lies in one of the blocks
-    for number in range(last, 0, -1):
-        nearest = tracks.select_frames(slice(starts[number], starts[number] + config.context))
-        backward.take_over(block_of_query == number, descriptors, nearest)
-        visit(backward, number - 1, block_features(number - 1))
-    return tracks
+        near = slice(0, count) if self.backward else slice(tracks.xy.shape[1] - count, None)
+        self.known = tracks.select_frames(near)
+        self.past = self.past and self.past.map(lambda x: x[:, :, -count:])

@@ -3,6 +3,9 @@
 tracker = PointTracker.from_pretrained("mini")
 tracks = tracker.track(load_video("clip.mp4"), Queries.grid(16, size=(640, 360)))
 
+session = tracker.open(video)
+tracks = session.track(queries)      # again and again: frames are described once
+
 stream = tracker.stream(queries, size=(640, 360))
 for chunk in video.chunks(8):
     tracks = stream.push(chunk)      # the tracks of these frames, causally
@@ -18,21 +21,26 @@ import torch
 
 from tracker.devices import check_device
 from tracker.errors import UserError
-from tracker.head.tracking_head import FrameFeatures
+from tracker.memory import BoundedMemory
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
-from tracker.progress import Progress, reported
-from tracker.tracking.follower import follow_blocks
+from tracker.progress import Progress
 from tracker.tracking.model import TrackingModel
 from tracker.tracking.saving import find_folder, load_folder, save_folder
+from tracker.tracking.session import TrackSession
 from tracker.tracking.stream import TrackStream
 from tracker.video.video import Video
+
+TRACK_MEMORY = 256 * 2**20
+"""Bytes that one call may keep for its way back in time."""
+
+SESSION_MEMORY = 2**30
+"""Bytes that a session may keep: about 200 frames of 640x360."""
 
 
 class PointTracker(TrackingModel):
     """Follows any point through any video; its parts are those of `TrackingModel`."""
 
-    @torch.inference_mode()
     def track(
         self, video: Video, queries: Queries, progress: Progress | bool | None = None
     ) -> Tracks:
@@ -50,21 +58,17 @@ class PointTracker(TrackingModel):
         Raises:
             UserError: a query lies outside the video, or frames cannot be decoded.
         """
-        queries.check(video.size, len(video))
-        self.eval()
-        config = self.config.inference
-        reach = self.config.backbone.window if self.backbone else 0
+        return self.open(video, TRACK_MEMORY).track(queries, progress)
 
-        def features_of(start: int, stop: int) -> FrameFeatures:
-            # A short block at the end borrows frames before it to fill the backbone's window.
-            lead = min(start, max(0, reach - (stop - start)))
-            frames = video.read(start - lead, stop)
-            return self.describe(frames[lead:], frames[:lead] if lead else None)
+    def open(self, video: Video, memory: int = SESSION_MEMORY) -> TrackSession:
+        """Return a session, whose `track` may be called again and again for other points.
 
-        fine = self.fine_queries(queries, video.size)
-        with reported(progress, len(video), "tracking") as move:
-            result = follow_blocks(self.head, fine, len(video), features_of, config, move)
-        return self.tracks_of(result.xy, result.confidence, queries, video.size, video.fps)
+        Args:
+            video: of any size and length.
+            memory: bytes of features and flow that may be kept for the next call; what has no
+                room is computed again, to the same result.
+        """
+        return TrackSession(self.eval(), video, BoundedMemory(memory))
 
     def stream(self, queries: Queries, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
         """Follow queries through frames as they come, causally and in constant memory.
@@ -77,8 +81,6 @@ class PointTracker(TrackingModel):
         Raises:
             UserError: a query lies outside the frame.
         """
-        # A stream has no end, so any frame number from 0 on is fine.
-        queries.check(size, int(queries.t.max(initial=0)) + 1)
         return TrackStream(self.eval(), queries, size, fps)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:

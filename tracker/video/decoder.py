@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 SEEK_MARGIN = 300
 """Frames to seek back where a seek ended too late; more than encoders put between key frames."""
+
+SKIPPED = 16
+"""Frames that are decoded for nothing rather than looked for in the file."""
 
 DECODER_DELAY = 16
 """The most frames that H.264 and HEVC hold back to put them in order."""
@@ -50,6 +54,7 @@ class FileSource:
         self._pixel_aspect = 1.0
         self._index: list[int] = []
         self._rotation = 0
+        self._cursor: _Cursor | None = None
         try:
             self.info = self._probe()
         except _ffmpeg_errors() as error:
@@ -121,20 +126,37 @@ class FileSource:
             UserError: a frame cannot be decoded or is of another size.
         """
         width, height = self.info.size
-        index = start
-        for frame in self._decode(start):
+        index, decoded = start, self._resume(start)
+        for frame in decoded:
             if frame.shape[:2] != (height, width):
                 raise UserError(
                     f"frame {index} of {self._path} is {frame.shape[1]}x{frame.shape[0]} but the "
                     f"first is {width}x{height}; re-encode the video at one size"
                 )
-            yield frame
             index += 1
+            if index == stop < self.info.num_frames:
+                self._cursor = _Cursor(decoded, index, os.getpid())
+            yield frame
             if index == stop:
                 return
         raise UserError(
             f"{self._path} could only be decoded up to frame {index - 1}; read it with stop {index}"
         )
+
+    def _resume(self, start: int) -> Iterator[np.ndarray]:
+        """Return upright frames from `start` on; where the last read stopped, its decoder goes on.
+
+        Whoever reads has the decoder for itself: a second reader gets one of its own.
+        """
+        cursor, self._cursor = self._cursor, None
+        # A forked process would move the place in the file under its parent's feet.
+        if cursor is None or cursor.process != os.getpid():
+            return self._decode(start)
+        if not 0 <= start - cursor.position <= SKIPPED:
+            return self._decode(start)
+        for _ in range(start - cursor.position):
+            next(cursor.frames, None)
+        return cursor.frames
 
     def _decode(self, start: int) -> Iterator[np.ndarray]:
         """Yield upright frames from `start` on, up to the last that decodes."""
@@ -173,6 +195,21 @@ class FileSource:
         width, height = shown_size((frame.width, frame.height), self._pixel_aspect)
         rgb = frame.to_ndarray(format="rgb24", width=width, height=height)
         return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+
+
+@dataclass(frozen=True)
+class _Cursor:
+    """An open decoder, where a read stopped.
+
+    Attributes:
+        frames: that come next, upright.
+        position: number of the first of them.
+        process: that opened it.
+    """
+
+    frames: Iterator[np.ndarray]
+    position: int
+    process: int
 
 
 def _ffmpeg_errors() -> tuple[type[Exception], ...]:

@@ -14,7 +14,7 @@ from tracker.errors import UserError
 from tracker.files import prepare_output_dir
 from tracker.points.drawing import DrawingStyle, contact_sheet, overlay, write_image
 from tracker.points.tracks import Tracks
-from tracker.registry import Progress
+from tracker.progress import Progress
 from tracker.video.video import Video
 from tracker.video.writing import write_video
 

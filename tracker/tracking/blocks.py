@@ -1,0 +1,85 @@
+"""Following points through a whole video, block by block, both ways in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tracker.head.tracking_head import FrameFeatures, TrackingHead
+from tracker.memory import BoundedMemory
+from tracker.tracking.config import InferenceConfig
+from tracker.tracking.context import FollowedFrames
+from tracker.tracking.follower import Follower
+
+
+def follow_blocks(
+    head: TrackingHead,
+    queries: Tensor,
+    num_frames: int,
+    features_of: Callable[[int, int], FrameFeatures],
+    config: InferenceConfig,
+    memory: BoundedMemory,
+    progress: Callable[[int, int], None],
+) -> FollowedFrames:
+    """Follow queries through a whole video, both ways from each query's frame.
+
+    Blocks are visited forwards, so that every point is followed from its query to the end, and
+    then backwards for points that were asked for later. Their borders do not depend on the
+    queries, so a track depends on which other points are asked for by rounding alone, unless the
+    context is longer than a block.
+
+    Args:
+        head: in eval mode.
+        queries: `(N, 3)` as frame and fine pixels.
+        num_frames: of the video.
+        features_of: `(start, stop)` of a block to its features.
+        config: how much to do at once.
+        memory: of the flow between the video's frames.
+        progress: called with frames done and frames to do in all; a frame that is visited both
+            ways counts twice.
+
+    Returns:
+        All points in all frames.
+    """
+    starts = list(range(0, num_frames, config.block))
+    block_of_query = queries[:, 0].long() // config.block
+    first, last = int(block_of_query.min()), int(block_of_query.max())
+    total = num_frames - starts[first] + starts[last]
+    done = 0
+    xy = queries[:, None, 1:].repeat(1, num_frames, 1)
+    tracks = FollowedFrames(xy, torch.zeros_like(xy))
+
+    def visit(follower: Follower, number: int, features: FrameFeatures) -> None:
+        nonlocal done
+        part = slice(starts[number], starts[number] + features.num_frames)
+        found = follower.push(
+            features,
+            part.start,
+            lambda share: progress(done + round(share * features.num_frames), total),
+        )
+        mine = follower.active
+        tracks.put(mine, part, FollowedFrames(found.xy[mine], found.visibility_logits[mine]))
+        done += features.num_frames
+
+    def block_features(number: int) -> FrameFeatures:
+        return features_of(starts[number], min(starts[number] + config.block, num_frames))
+
+    forward = Follower(head, queries, config, memory)
+    # So that a track does not depend on whether other queries began earlier.
+    for number in range(max(0, first - -(-config.context // config.block)), first):
+        forward.add_context(block_features(number))
+    backward = Follower(head, queries, config, memory, backward=True)
+    for number in range(first, len(starts)):
+        features = block_features(number)
+        visit(forward, number, features)
+        if number == last > 0:
+            backward.add_context(features)
+    descriptors = forward.descriptors
+    assert descriptors is not None  # every query lies in one of the blocks
+    for number in range(last, 0, -1):
+        nearest = tracks.select_frames(slice(starts[number], starts[number] + config.context))
+        backward.take_over(block_of_query == number, descriptors, nearest)
+        visit(backward, number - 1, block_features(number - 1))
+    return tracks

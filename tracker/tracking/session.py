@@ -1,0 +1,85 @@
+"""A video that is asked for tracks again and again."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from tracker.head.tracking_head import FrameFeatures
+from tracker.memory import BoundedMemory
+from tracker.points.queries import Queries
+from tracker.points.tracks import Tracks
+from tracker.progress import Progress, reported
+from tracker.tracking.blocks import follow_blocks
+from tracker.tracking.model import TrackingModel
+from tracker.video.video import Video
+
+
+class TrackSession:
+    """Tracks of one video, asked for as often as one likes; made by `PointTracker.open`.
+
+    Features of the frames and the flow between them are kept from one call to the next, so that
+    only the first pays for them. What the memory has no room for is computed again, to the same
+    result.
+
+    Args:
+        tracker: in eval mode.
+        video: of any size and length.
+        memory: of what is computed of the video.
+    """
+
+    def __init__(self, tracker: TrackingModel, video: Video, memory: BoundedMemory) -> None:
+        self._tracker, self._video, self._memory = tracker, video, memory
+        self._last = (0, video.read(0, 0))
+
+    @torch.inference_mode()
+    def track(self, queries: Queries, progress: Progress | bool | None = None) -> Tracks:
+        """Follow queries through the whole video, forwards and backwards in time.
+
+        Args:
+            queries: in frames and pixels of the video.
+            progress: as `PointTracker.track` takes it.
+
+        Returns:
+            Tracks in pixels of the video.
+
+        Raises:
+            UserError: a query lies outside the video, or frames cannot be decoded.
+        """
+        tracker, video = self._tracker, self._video
+        queries.check(video.size, len(video))
+        with reported(progress, len(video), "tracking") as on_progress:
+            found = follow_blocks(
+                tracker.head,
+                tracker.fine_queries(queries, video.size),
+                len(video),
+                self._features,
+                tracker.config.inference,
+                self._memory,
+                on_progress,
+            )
+        return tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+
+    def _features(self, start: int, stop: int) -> FrameFeatures:
+        """Return the features of the block of frames `start..stop-1`."""
+        key = ("features", start, stop)
+        features = self._memory.find(key)
+        if features is None:
+            # A short block at the end borrows frames before it to fill the backbone's window.
+            reach = self._tracker.config.backbone.window if self._tracker.backbone else 0
+            lead = min(start, max(0, reach - (stop - start)))
+            before = self._read(start - lead, start) if lead else None
+            frames = self._read(start, stop)
+            features = self._tracker.describe(frames, before)
+            self._memory.keep(key, features, features.nbytes)
+        return features
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
+        """Return frames `start..stop-1`; those that end the last read are not decoded again."""
+        first, held = self._last
+        if not first <= start < stop <= first + len(held):
+            frames = self._video.read(start, stop)
+            reach = self._tracker.config.backbone.window
+            self._last = (max(start, stop - reach), frames[-reach:].copy())
+            return frames
+        return held[start - first : stop - first]
