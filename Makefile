@@ -6,8 +6,8 @@ READY  := $(VENV)/.ready
 
 .PHONY: demo test fast lint docs clean
 
-demo: $(READY)            ## track a rendered clip with known truth into outputs/demo/
-	$(BIN)/vjepa-tracker demo --out outputs/demo
+demo: $(READY)            ## track a real clip and a rendered one into outputs/demo/
+	$(BIN)/vjepa-tracker demo --out outputs/demo --overwrite
 
 test: $(READY)            ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

@@ -11,9 +11,11 @@ import time
 import cv2
 import numpy as np
 
-from tracker.points.drawing import TRAIL_FRAMES, draw_tracks
+from tracker.points.drawing import draw_tracks, point_colours
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
+
+FRAMES = 24  # more than a trail covers
 
 
 def wandering_tracks(points: int, frames: int, size: tuple[int, int]) -> Tracks:
@@ -38,12 +40,13 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     width, height = args.size
-    tracks = wandering_tracks(args.points, TRAIL_FRAMES + 1, (width, height))
+    tracks = wandering_tracks(args.points, FRAMES, (width, height))
+    colours = point_colours(tracks)
     frame = np.full((height, width, 3), 128, np.uint8)
     seconds = []
     for _ in range(args.repeats):
         started = time.perf_counter()
-        draw_tracks(frame, tracks, TRAIL_FRAMES)
+        draw_tracks(frame, tracks, FRAMES - 1, colours=colours)
         seconds.append(time.perf_counter() - started)
     print(f"{args.points} points, {width}x{height}: {1000 * np.median(seconds):.1f} ms a frame")
 

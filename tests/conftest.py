@@ -26,11 +26,29 @@ ROOT = Path(__file__).resolve().parent.parent
 SIZE = (64, 48)
 
 
+SLOW = (
+    "analysis",
+    "cli",
+    "pretraining",
+    "settings/test_composing.py",
+    "test_benchmarks.py",
+    "test_configs.py",
+    "test_shipped.py",
+    "tracking/test_golden.py",
+    "tracking/test_stream.py",
+    "training/test_loop.py",
+    "training/test_task.py",
+)
+"""Folders and files of tests that take minutes together: commands, training, reports, accuracy."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m fast` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts commands in processes of their own, and all that is not as fast."""
+    """Mark as slow what `SLOW` names or starts processes of its own, and all else as fast."""
+    slow_paths = [ROOT / "tests" / name for name in SLOW]
     for item in items:
-        if "run_command" in getattr(item, "fixturenames", ()):
+        apart = "run_command" in getattr(item, "fixturenames", ())
+        if apart or any(item.path.is_relative_to(path) for path in slow_paths):
             item.add_marker(pytest.mark.slow)
         elif item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.fast)

@@ -48,6 +48,23 @@ def test_lk_follows_both_ways_in_time(video: Video, points: list[tuple]) -> None
     assert (tracks.size, tracks.fps) == (SIZE, 24.0)
 
 
+@pytest.mark.parametrize("tracker", [StaticTracker(), LucasKanadeTracker()])
+def test_tracks_keep_the_names(tracker: StaticTracker | LucasKanadeTracker, video: Video) -> None:
+    queries = Queries([[3, 10, 20], [0, 30, 40]], ["eye", "tail"])
+    assert tracker.track(video, queries).names == ("eye", "tail")
+
+
+@pytest.mark.parametrize("tracker", [StaticTracker(), LucasKanadeTracker()])
+def test_progress_may_be_a_function_or_a_bar(
+    tracker: StaticTracker | LucasKanadeTracker, video: Video
+) -> None:
+    queries = Queries([[3, 10, 20]])
+    steps: list[tuple[int, int]] = []
+    tracks = tracker.track(video, queries, lambda done, total: steps.append((done, total)))
+    assert steps[-1][0] == steps[-1][1]
+    assert tracker.track(video, queries, progress=True) == tracks
+
+
 def test_static_stays_put(video: Video) -> None:
     queries = Queries(np.array([[3, 10.25, 20.5], [0, 96, 72]]))
     tracks = StaticTracker().track(video, queries)

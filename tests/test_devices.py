@@ -23,6 +23,11 @@ def test_devices_that_are_not_there(name: str) -> None:
     assert "\n" not in str(e.value)
 
 
+def test_a_gpu_is_called_cuda() -> None:
+    with pytest.raises(UserError, match="a GPU is called cuda"):
+        check_device("gpu")
+
+
 def test_every_device_of_the_data_is_checked() -> None:
     mix = {"shares": {"a": 1.0}, "sources": {"a": {"frames": 8, "device": "abacus"}}}
     with pytest.raises(UserError, match="device abacus cannot be used"):

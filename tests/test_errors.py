@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +75,33 @@ def test_warnings_are_lines_on_stderr_once_and_while_a_command_runs(
     expected = ["clip a.mp4 is short", "from below", "a library warns"]
     assert capsys.readouterr().err.splitlines() == [f"warning: {line}" for line in expected]
     assert not log.handlers
+
+
+UNREAD = """
+import sys
+from tracker.errors import exit_on_user_error
+@exit_on_user_error
+def main():
+    for number in range(3):
+        print("line", number, flush=True)
+        input()
+    print("warning", file=sys.stderr)
+    open("result.txt", "w").write("complete")
+main()
+"""
+
+
+@pytest.mark.slow
+def test_work_is_finished_quietly_when_nobody_reads_the_output(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", UNREAD]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, text=True, **pipes) as process:
+        assert process.stdin and process.stdout and process.stderr
+        assert process.stdout.readline() == "line 0\n"
+        process.stdout.close()  # as `head -1` does
+        process.stdin.write("\n\n\n")
+        process.stdin.close()
+        assert process.stderr.read() == "warning\n"
+        assert process.wait(timeout=60) == 141
+    assert (tmp_path / "result.txt").read_text() == "complete"

@@ -52,6 +52,14 @@ def test_failure_keeps_the_old_file_and_nothing_else(tmp_path: Path, error: Exce
         assert "No space left on device" in str(caught.value) and str(target) in str(caught.value)
 
 
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UserError, match=f"no folder {tmp_path}/new; make it first"),
+        atomic_path(tmp_path / "new" / "tracks.csv") as partial,
+    ):
+        partial.write_text("")
+
+
 def test_folder_that_is_a_file_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tracker import registry
@@ -66,3 +68,12 @@ def test_a_learned_tracker_goes_where_it_is_told() -> None:
     assert make_tracker("vjepa", device="cpu").device.type == "cpu"
     with pytest.raises(UserError, match="device cuda:99 cannot be used"):
         make_tracker("vjepa", device="cuda:99")
+
+
+def test_a_folder_is_told_how_to_be_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"write vjepa@{tmp_path}"):
+        make_tracker(str(tmp_path))
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=f"name the tracker in it: {tmp_path}/best"):
+        make_tracker(f"vjepa@{tmp_path}", device="cpu")

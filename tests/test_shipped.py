@@ -59,6 +59,10 @@ def test_files_are_small() -> None:
     sizes = [path.stat().st_size for path in ASSETS.rglob("*") if path.is_file()]
     assert max(sizes) <= 16 * 2**20
     assert sum(sizes) <= 30 * 2**20
+    demo = [path for path in (ASSETS / "demo").iterdir() if path.suffix == ".mp4"]
+    assert demo and all(path.stat().st_size <= 300_000 for path in demo)
+    licences = (ASSETS / "demo" / "README.md").read_text()
+    assert all(f"`{path.name}`" in licences for path in demo)
 
 
 def test_mini_is_the_default() -> None:

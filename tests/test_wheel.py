@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TIMEOUT = 300  # seconds
+TIMEOUT = 600  # seconds; a busy machine is slow
 PIP = ["-m", "pip", "--disable-pip-version-check", "--quiet"]
 OFFLINE = ["--no-deps", "--no-index"]
 
@@ -73,7 +73,11 @@ def test_it_holds_the_package_and_its_configs(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = files_under("tracker") | {f"tracker/{name}" for name in files_under("configs")}
-    assert {"tracker/configs/evaluate.yaml", "tracker/assets/mini/config.json"} <= expected
+    assert {
+        "tracker/configs/evaluate.yaml",
+        "tracker/assets/mini/config.json",
+        "tracker/assets/demo/bee.mp4",
+    } <= expected
     assert inside == expected
 
 
@@ -87,7 +91,7 @@ def test_it_is_imported_without_the_checkout(call: Callable, binaries: Path) -> 
 def test_demo(call: Callable, tmp_path: Path) -> None:
     assert "AJ" in call("vjepa-tracker", "demo", "--out", "demo")
     names = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert names == {"tracks.csv", "tracks.mp4", "tracks.npz", "tracks.png"}
+    assert {"bee.mp4", "rendered.mp4"} <= names and len(names) == 8
 
 
 def test_evaluate(call: Callable, tmp_path: Path) -> None:

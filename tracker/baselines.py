@@ -10,21 +10,23 @@ import numpy as np
 from tracker.points.geometry import inside_frame
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
-from tracker.registry import Progress
+from tracker.progress import Progress, reported
 from tracker.video.video import Video
 
 
 class StaticTracker:
     """Every point stays where it was asked for. The floor that any tracker must beat."""
 
-    def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
+    def track(
+        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+    ) -> Tracks:
         """Return tracks that stay at their queries; see `Tracker.track`."""
         queries.check(video.size, len(video))
         xy = np.repeat(queries.xy[:, None], len(video), axis=1)
         visible = np.ones(xy.shape[:2], bool)
-        if progress:
-            progress(len(video), len(video))
-        return Tracks(xy, visible, queries.txy, video.size, video.fps)
+        with reported(progress, len(video), "tracking") as move:
+            move(len(video), len(video))
+        return Tracks(xy, visible, queries.txy, video.size, video.fps, names=queries.names)
 
 
 class LucasKanadeTracker:
@@ -48,7 +50,9 @@ class LucasKanadeTracker:
         self.levels = levels
         self.max_round_trip = max_round_trip
 
-    def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
+    def track(
+        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+    ) -> Tracks:
         """Follow queries frame by frame, one direction of time after the other.
 
         See `Tracker.track`.
@@ -63,13 +67,15 @@ class LucasKanadeTracker:
         forward = enumerate(video.frames(first), start=first)
         backward = zip(range(last, -1, -1), video.reversed_frames(last), strict=True)
         done = 0
-        for step, frames in ((1, forward), (-1, backward)):
-            for _ in self._follow(frames, step, queries.t, xy, confidence):
-                done += 1
-                if progress:
-                    progress(min(done, total), total)
+        with reported(progress, len(video), "tracking") as move:
+            for step, frames in ((1, forward), (-1, backward)):
+                for _ in self._follow(frames, step, queries.t, xy, confidence):
+                    done += 1
+                    move(min(done, total), total)
         confidence[~inside_frame(xy, video.size)] = 0
-        return Tracks(xy, confidence > 0, queries.txy, video.size, video.fps, confidence)
+        visible = confidence > 0
+        names = queries.names
+        return Tracks(xy, visible, queries.txy, video.size, video.fps, confidence, names)
 
     def _follow(
         self,

@@ -21,6 +21,8 @@ def check_device(name: str | torch.device) -> torch.device:
     Raises:
         UserError: there is no such device here.
     """
+    if str(name).lower() == "gpu":
+        raise UserError(f"device {name} cannot be used (a GPU is called cuda); use cuda or auto")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -71,6 +71,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield partial
         partial.replace(target)
     except OSError as error:
+        if not target.parent.exists():
+            raise UserError(
+                f"cannot write {target}: there is no folder {target.parent}; make it first"
+            ) from error
         raise UserError(
             f"cannot write {target} ({error.strerror or error}); free some disk space or choose "
             "another output folder"

@@ -7,24 +7,30 @@ Modules are imported when their tracker is asked for, so that `lk` does not load
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from tracker.errors import UserError
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
+from tracker.progress import Progress
 from tracker.video.video import Video
-
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all) as a tracker works through a video."""
 
 
 class Tracker(Protocol):
     """Follows query points through a video."""
 
-    def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
+    def track(
+        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+    ) -> Tracks:
         """Return a track for each query over all frames of the video.
+
+        Args:
+            video: of any size and length.
+            queries: in frames and pixels of the video.
+            progress: True shows a bar, or a function that is called with steps done and in all;
+                see `tracker.progress.reported`.
 
         Raises:
             UserError: a query lies outside the video, or the video cannot be decoded.
@@ -61,6 +67,8 @@ def make_tracker(name: str, changes: dict[str, Any] | None = None, device: str =
             setting, or there is no such device.
     """
     base, _, argument = name.partition("@")
+    if name and base not in _FACTORIES and Path(name).is_dir():
+        raise UserError(f"{name!r} is a folder; to track with what it holds, write vjepa@{name}")
     if base not in _FACTORIES:
         raise UserError(f"no tracker is called {base!r}; choose from {', '.join(tracker_names())}")
     module, factory = _FACTORIES[base].split(":")

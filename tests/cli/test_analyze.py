@@ -50,6 +50,22 @@ def test_the_architecture_of_a_published_checkpoint(
     assert f"written: {out / 'report.html'}" in result.out
 
 
+def test_cuts_need_no_backbone(
+    run_cli: Callable, refused: Callable, make_frames: Callable, tmp_path: Path
+) -> None:
+    shots = [make_frames(12, (96, 64), seed) for seed in range(2)]
+    shots[1][..., 0] //= 4
+    np.save(tmp_path / "film.npy", np.concatenate(shots))
+    run = ["analyze", "cuts", tmp_path / "film.npy", "--out", tmp_path / "out"]
+    result = run_cli(*run, "--start", "2")
+    assert result.code == 0, result.err
+    numbers = check_outputs(tmp_path / "out", "cuts")
+    assert numbers["cuts"] == [10] and len(numbers["change"]) == 22
+    assert numbers["shots"] == [{"first": 0, "last": 9}, {"first": 10, "last": 21}]
+    assert "Shots of film.npy" in result.out
+    refused(run_cli("analyze", "cuts", tmp_path / "nowhere.mp4"), "does not exist")
+
+
 def test_the_random_mini_needs_no_file(
     run_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

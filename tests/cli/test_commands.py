@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tracker.cli.options.outputs import KINDS
 from tracker.points.tracks import Tracks
 from tracker.video.loading import load_video
 
@@ -47,13 +48,21 @@ from tracker.evaluation import demo
 demo.DEMO_SCENE = dataclasses.replace(demo.DEMO_SCENE, frames=6, height=48, width=64, points=8)
 main()
 """
+DEMO_FILES = {f"{name}.{kind}" for name in ("bee", "rendered") for kind in KINDS}
 
 
 def test_demo(run_command: Callable, tmp_path: Path) -> None:
-    result = run_command("-c", SMALL_DEMO, "demo", cwd=tmp_path)
+    command = ["-c", SMALL_DEMO, "demo", "--tracker", "lk"]
+    result = run_command(*command, cwd=tmp_path)
     assert result.code == 0, result.err
     assert "accuracy against the rendered truth" in result.out
-    assert len(list((tmp_path / "outputs" / "demo").iterdir())) == 4
+    folder = tmp_path / "outputs" / "demo"
+    assert {path.name for path in folder.iterdir()} == DEMO_FILES
+    tracks = Tracks.load(folder / "bee.npz")
+    assert len(load_video(folder / "bee.mp4")) == tracks.num_frames == 60
+    assert len(tracks) == 100 and tracks.visible[:, -1].mean() > 0.3
+    refused = run_command(*command, "--out", folder, cwd=tmp_path)
+    assert refused.code == 2 and "--overwrite" in refused.err
 
 
 def test_track_refuses_in_one_line(

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tracker.cli.track import build_parser, choose_queries
+from tracker.cli.options.queries import choose_queries
+from tracker.cli.track import build_parser
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.video.loading import load_video
@@ -44,6 +45,75 @@ def test_points_can_be_chosen_in_every_way(clip: Path, mask: Path, tmp_path: Pat
     assert len(chosen(video, "--mask", mask)) == 256
     corners = chosen(video, "--corners", "5", "--at", "9")
     assert 1 <= len(corners) <= 5 and set(corners.t) == {9}
+    inside = chosen(video, "--corners", "5", "--mask", mask)
+    assert 1 <= len(inside) <= 5 and (inside.xy >= 10).all() and (inside.xy <= 40).all()
+    shares = chosen(video, "--points", "0,0.5,0.25", "3,1,1", "--normalized")
+    assert shares.txy.tolist() == [[0, 32, 12], [3, 64, 48]]
+
+
+def test_objects_of_a_label_image_are_groups_with_names(clip: Path, tmp_path: Path) -> None:
+    labels = np.zeros((48, 64), np.uint8)
+    labels[4:20, 4:30], labels[25:45, 30:60] = 1, 2
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    video = load_video(clip)
+    names = chosen(video, "--mask", tmp_path / "labels.png", "--grid", "2").names
+    assert names == tuple(f"object{o}/{i}" for o in (1, 2) for i in (1, 2, 3, 4))
+    corners = chosen(video, "--mask", f"{tmp_path / 'labels.png'}:2", "--corners", "3")
+    assert all(labels[int(y), int(x)] == 2 for x, y in corners.xy)
+    assert {name.split("/")[0] for name in corners.names or ()} == {"object2"}
+
+
+def test_a_run_goes_on_from_another_with_points_that_left(
+    run_cli: Callable, clip: Path, tmp_path: Path
+) -> None:
+    fields = {"--tracker": "lk", "--stop": "20", "--save": "npz", "--out": tmp_path / "a"}
+    options = [part for item in fields.items() for part in item]
+    # The content moves one pixel a frame to the right: the second point leaves at frame 4.
+    assert run_cli("track", clip, "--points", "0,20,20", "0,60,20", *options).code == 0
+    again = ["--start", "10", "--stop", "30", "--tracker", "lk", "--save", "npz"]
+    earlier = ["--queries", tmp_path / "a" / "tracks.npz", "--queries-from", "10"]
+    result = run_cli("track", clip, *again, *earlier, "--out", tmp_path / "b")
+    assert result.code == 0 and "1 of 2 points were not seen from frame 10 on" in result.err
+    tracks = Tracks.load(tmp_path / "b" / "tracks.npz")
+    np.testing.assert_allclose(tracks.xy[:, 0], [[30, 20]], atol=1)
+
+
+def test_frames_of_a_pattern_go_to_a_folder_of_their_name(
+    run_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shot").mkdir()
+    for number in range(3):
+        Image.new("RGB", (32, 24), (number * 40, 9, 9)).save(tmp_path / f"shot/{number:04}.png")
+    monkeypatch.chdir(tmp_path)
+    options = ["--tracker", "static", "--grid", "2", "--save", "npz"]
+    assert run_cli("track", "shot/%04d.png", *options).code == 0
+    assert run_cli("track", "shot/*.png", *options, "--overwrite").code == 0
+    assert Tracks.load("outputs/shot/tracks.npz").num_frames == 3
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["shot"]
+
+
+def test_cuts_and_black_frames_are_warned_of(
+    run_cli: Callable, make_frames: Callable, tmp_path: Path
+) -> None:
+    first, second = (make_frames(8, (96, 64), seed) for seed in range(2))
+    second[..., 0] //= 4
+    np.save(tmp_path / "film.npy", np.concatenate([first, np.zeros_like(first[:3]), second]))
+    options = ["--tracker", "static", "--grid", "2", "--save", "npz", "--out", tmp_path / "out"]
+    result = run_cli("track", tmp_path / "film.npy", *options)
+    assert result.code == 0
+    assert "warning: film.npy: frames 8..10 show nothing but black" in result.err
+    assert "warning: film.npy: a new shot begins at frame 8, 11" in result.err
+
+
+def test_coordinates_within_one_pixel_are_warned_of_once(
+    run_cli: Callable, clip: Path, tmp_path: Path
+) -> None:
+    options = ["--points", "0,0.5,0.5", "--stop", "2", "--tracker", "static", "--save", "npz"]
+    result = run_cli("track", clip, *options, "--out", tmp_path / "a")
+    assert result.code == 0 and result.err.count("warning: all queries lie within 0..1") == 1
+    result = run_cli("track", clip, *options, "--normalized", "--out", tmp_path / "b")
+    assert result.code == 0 and not result.err
+    assert Tracks.load(tmp_path / "b" / "tracks.npz").xy[0, 0].tolist() == [32, 24]
 
 
 def test_track_writes_four_files_that_agree(run_cli: Callable, clip: Path, tmp_path: Path) -> None:
@@ -94,6 +164,52 @@ def test_nothing_is_overwritten_unless_asked_for(
     assert Tracks.load(out / "tracks.csv").queries[0, 1] == 5
 
 
+@pytest.mark.parametrize("kind", ["npz", "csv", "png", "mp4"])
+def test_a_file_by_name(
+    run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "new" / f"result.{kind}"
+    options = ["track", clip, "--tracker", "static", "--grid", "2", "--stop", "4", "--out", path]
+    result = run_cli(*options)
+    assert result.code == 0, result.err
+    assert [p.name for p in path.parent.iterdir()] == [path.name] and path.is_file()
+    assert f"written: {path}" in result.out
+    beside = path.with_name("tracks.npz")
+    beside.write_bytes(b"another run's")
+    before = path.read_bytes()
+    refused(run_cli(*options), str(path), "--overwrite")
+    assert path.read_bytes() == before
+    assert run_cli(*options, "--overwrite").code == 0
+    assert beside.read_bytes() == b"another run's"
+    refused(run_cli(*options, "--save", "npz", "--overwrite"), "one file", "--save")
+
+
+@pytest.mark.parametrize("name", ["result.avi", "result.MOV", "tracks.json"])
+def test_a_file_of_another_kind_is_refused(
+    run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, name: str
+) -> None:
+    refused(run_cli("track", clip, "--out", tmp_path / name), name, ".npz, .csv, .png, .mp4")
+    assert not (tmp_path / name).exists()
+
+
+def test_a_folder_may_have_any_name(run_cli: Callable, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.mp4").mkdir()
+    for name in ("run.v2", "old.mp4"):
+        options = ["--tracker", "static", "--stop", "4", "--save", "npz", "--out", tmp_path / name]
+        assert run_cli("track", clip, *options).code == 0
+        assert (tmp_path / name / "tracks.npz").is_file()
+
+
+def test_drawing_follows_its_options(run_cli: Callable, clip: Path, tmp_path: Path) -> None:
+    pictures = []
+    for number, draw in enumerate(["", "trail=0", "size=3", "names", "trail=4, size=0.5,visible"]):
+        path = tmp_path / f"{number}.png"
+        options = ["--tracker", "static", "--grid", "2", "--stop", "4", "--draw", draw]
+        assert run_cli("track", clip, *options, "--out", path).code == 0
+        pictures.append(np.asarray(Image.open(path)))
+    assert not any(np.array_equal(pictures[0], picture) for picture in pictures[2:])
+
+
 @pytest.mark.parametrize("kinds", [["npz"], ["csv", "png"], ["mp4"], ["npz", "csv", "png", "mp4"]])
 def test_save_chooses_the_files(
     run_cli: Callable, clip: Path, tmp_path: Path, kinds: list[str]
@@ -126,12 +242,13 @@ def test_settings_reach_the_tracker(
     assert (config.inference.block, config.fine_size, threads) == (24, (64, 96), 1)
 
 
+@pytest.mark.parametrize("kind", ["npz", "csv"])
 def test_a_run_can_start_from_the_tracks_of_another(
-    run_cli: Callable, clip: Path, tmp_path: Path
+    run_cli: Callable, clip: Path, tmp_path: Path, kind: str
 ) -> None:
     first = ["--points", "2,20,20", "--stop", "8", "--out", tmp_path / "a"]
     assert run_cli("track", clip, *first).code == 0
-    again = ["--queries", tmp_path / "a" / "tracks.npz", "--stop", "8", "--out", tmp_path / "b"]
+    again = ["--queries", tmp_path / "a" / f"tracks.{kind}", "--stop", "8", "--out", tmp_path / "b"]
     assert run_cli("track", clip, *again).code == 0
     assert Tracks.load(tmp_path / "a" / "tracks.npz") == Tracks.load(tmp_path / "b/tracks.npz")
 
@@ -205,6 +322,10 @@ def test_video_without_a_frame_that_decodes(
         (["--corners", "-1"], ["-1 corners"]),
         (["--grid", "3", "--points", "0,1,1"], ["exclude each other"]),
         (["--at", "2", "--points", "0,1,1"], ["--at", "exclude each other"]),
+        (["--normalized"], ["--normalized is for"]),
+        (["--points", "0,1.5,1", "--normalized"], ["outside the frame of 1x1"]),
+        (["--mask", "m.png", "--points", "0,1,1"], ["--mask", "exclude each other"]),
+        (["--queries-from", "3"], ["name them: --queries"]),
         (["--at", "60"], ["--at 60", "0..59"]),
         (["--start", "60"], ["0..59"]),
         (["--start", "9", "--stop", "3"], ["no frames from 9 to 3"]),
@@ -212,6 +333,11 @@ def test_video_without_a_frame_that_decodes(
         (["--fps", "-1"], ["fps -1"]),
         (["--save", "npz,avi"], ["'avi'", "npz, csv, png, mp4"]),
         (["--save", ""], ["--save ''"]),
+        (["--draw", "tail=3"], ["'tail'", "trail, size, names, visible"]),
+        (["--draw", "trail"], ["trail=NUMBER"]),
+        (["--draw", "names=yes"], ["write names"]),
+        (["--draw", "size=big"], ["'big' is not a number"]),
+        (["--draw", "trail=-1"], ["trail=-1"]),
         (["--threads", "0"], ["threads=0"]),
         (["--set", "inference.blok=24"], ["inference.blok", "the nearest is inference.block"]),
         (["--set", "block=24"], ["the nearest is inference.block"]),

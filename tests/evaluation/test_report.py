@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tracker.datasets.tapvid import TapVid
+from tracker.errors import UserError
 from tracker.evaluation.metrics import METRIC_NAMES
 from tracker.evaluation.report import Report, format_table
 from tracker.evaluation.run import EvaluationSettings, evaluate
@@ -67,3 +69,17 @@ def test_both_scores_after_occlusions_are_reported(benchmark_file: Path, tmp_pat
     mean = content["mean"]["redetection_average_jaccard"]
     assert lines[1].split()[9] == f"{100 * mean:.1f}"
     assert "redetection_average_jaccard" in (tmp_path / "metrics.csv").read_text()
+
+
+def test_another_benchmark_gets_another_folder(
+    benchmark_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(benchmark_file, tmp_path / "out", "static")
+    before = (tmp_path / "out" / "metrics.json").read_text()
+    other = tmp_path / "other.pkl"
+    other.write_bytes(benchmark_file.read_bytes())
+    with pytest.raises(UserError, match=r"other\.pkl.*output_dir="):
+        run(other, tmp_path / "out", "static")
+    assert (tmp_path / "out" / "metrics.json").read_text() == before and not caplog.messages
+    run(benchmark_file, tmp_path / "out", "lk")
+    assert "are replaced" in caplog.text

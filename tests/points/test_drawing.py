@@ -7,14 +7,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from tracker.errors import UserError
-from tracker.points.drawing import contact_sheet, draw_tracks, overlay, point_colours, write_image
+from tracker.points.drawing import (
+    DrawingStyle,
+    contact_sheet,
+    draw_tracks,
+    overlay,
+    point_colours,
+    write_image,
+)
+from tracker.points.drawing.colours import PALETTE
+from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.video.video import Video
 
 GRAY = np.full((300, 400, 3), 128, np.uint8)
+ANYWHERE = st.floats(-1e4, 1e4, width=32)
 
 
 def make_tracks(
@@ -78,7 +91,7 @@ def test_trails_run_through_visible_places_only() -> None:
     hidden = changed(draw_tracks(GRAY, make_tracks(path, [[1, 1, 0, 0, 1, 1]]), 5))
     assert hidden[149:151, 60:75].any(axis=0).all() and hidden[149:151, 175:195].any(axis=0).all()
     assert not hidden[:, 85:165].any()
-    short = changed(draw_tracks(GRAY, make_tracks(path), 5, trail=1))
+    short = changed(draw_tracks(GRAY, make_tracks(path), 5, DrawingStyle(trail=1)))
     assert short[:, 175:190].any() and not short[:, :165].any()
 
 
@@ -87,20 +100,34 @@ def test_trails_are_the_lines_between_neighbouring_visible_places(seed: int) -> 
     random = np.random.default_rng(seed)
     xy = random.uniform(0, (400, 300), (6, 7, 2))
     visible = random.random((6, 7)) > 0.3
-    visible[:, -1] = False  # the dots are drawn last, and hide what lies below them
-    picture = draw_tracks(GRAY, make_tracks(xy.tolist(), visible.tolist()), 6)
+    visible[:, -1] = False  # so that there are no dots, which are drawn last
     tracks = make_tracks(xy.tolist(), visible.tolist())
-    lines = GRAY.copy()
+    picture = draw_tracks(GRAY, tracks, 6, DrawingStyle(trail=7, visible=True))
     places = np.rint((tracks.xy - 0.5) * 16).astype(int)
-    for point, colour in enumerate(point_colours(tracks).tolist()):
-        for t in range(6):
-            if visible[point, t] and visible[point, t + 1]:
-                ends = (places[point, t].tolist(), places[point, t + 1].tolist())
-                cv2.line(lines, *ends, colour, 1, cv2.LINE_AA, 4)
-    expected = cv2.addWeighted(lines, 0.75, GRAY, 0.25, 0)
-    for (x, y), colour in zip(places[:, -1].tolist(), point_colours(tracks).tolist(), strict=True):
-        cv2.circle(expected, (x, y), 2 << 4, colour, 1, cv2.LINE_AA, 4)
-    np.testing.assert_array_equal(picture, expected)
+    expected = GRAY.copy()
+    # From the oldest of four parts to the newest, each of which fades those before it.
+    for part in range(4):
+        if part:
+            expected = cv2.addWeighted(expected, 0.6, GRAY, 0.4, 0)
+        for hue in PALETTE.tolist():
+            for point, colour in enumerate(point_colours(tracks).tolist()):
+                for t in range(6):
+                    age = 5 - t
+                    seen = visible[point, t] and visible[point, t + 1]
+                    if seen and colour == hue and 3 - age * 4 // 7 == part:
+                        ends = (places[point, t].tolist(), places[point, t + 1].tolist())
+                        cv2.line(expected, *ends, colour, 1, cv2.LINE_AA, 4)
+    apart = np.abs(picture.astype(int) - expected).max(axis=-1) > 8
+    assert changed(picture).sum() > 500
+    assert apart.sum() < 0.01 * changed(picture).sum()  # lines that cross, in another order
+
+
+def test_a_trail_fades() -> None:
+    path = [[(20 + 20 * t, 150) for t in range(13)]]
+    picture = draw_tracks(GRAY, make_tracks(path), 12)
+    strength = np.abs(picture[150].astype(int) - GRAY[150]).max(axis=-1)
+    places = [strength[30 + 20 * t] for t in range(0, 12, 3)]
+    assert places == sorted(places) and places[0] > 10 and places[0] < 0.4 * places[-1]
 
 
 def test_a_trail_ends_where_a_position_is_out_of_reach() -> None:
@@ -114,11 +141,69 @@ def test_points_out_of_reach_are_left_out() -> None:
     assert not changed(draw_tracks(GRAY, far, 0)).any()
 
 
-def test_colours_tell_where_a_track_started() -> None:
-    corners = make_tracks([[(1, 1)], [(399, 1)], [(1, 299)], [(399, 299)]])
-    colours = point_colours(corners).astype(int)
-    assert len({tuple(c) for c in colours}) == 4
-    assert point_colours(corners.select_points([])).shape == (0, 3)
+@pytest.mark.parametrize("n", [2, 5, 10, 30])
+def test_neighbours_do_not_share_a_colour(n: int) -> None:
+    tracks = make_tracks(Queries.grid(n, (400, 300)).xy[:, None].tolist())
+    colours = point_colours(tracks).reshape(n, n, 3).astype(int)
+    for down, right in ((0, 1), (1, 0), (1, 1)):
+        apart = np.abs(colours[down:, right:] - colours[: n - down, : n - right]).max(axis=-1)
+        assert apart.min() > 50
+    assert {*map(tuple, colours.reshape(-1, 3))} <= {*map(tuple, PALETTE.astype(int))}
+
+
+@settings(deadline=None, max_examples=30)
+@given(xy=hnp.arrays(np.float32, st.tuples(st.integers(0, 40), st.just(2)), elements=ANYWHERE))
+def test_any_points_have_colours(xy: np.ndarray) -> None:
+    tracks = make_tracks(xy[:, None])
+    colours = point_colours(tracks)
+    assert colours.shape == (len(xy), 3) and colours.dtype == np.uint8
+    if len(xy) == 2:
+        assert (colours[0] != colours[1]).any()
+
+
+def test_hidden_points_and_names_are_drawn_as_asked_for() -> None:
+    tracks = make_tracks([[(100, 80)], [(300, 200)]], [[True], [False]])
+    plain, visible, named = (
+        changed(draw_tracks(GRAY, tracks, 0, style))
+        for style in (None, DrawingStyle(visible=True), DrawingStyle(names=True))
+    )
+    assert plain[200, 295:306].any() and not visible[190:210, 290:310].any()
+    assert visible[80, 100]
+    beside = np.s_[80:100, 104:125]
+    assert named[beside].sum() > plain[beside].sum() + 10
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (1920, 1080)])
+def test_marks_grow_with_the_resolution_and_have_a_dark_outline(size: tuple[int, int]) -> None:
+    ground = np.full((size[1], size[0], 3), 250, np.uint8)
+    middle = (size[1] // 2, size[0] // 2)
+    spans = []
+    for seen in (True, False):
+        tracks = make_tracks([[(size[0] / 2 + 0.5, size[1] / 2 + 0.5)]], [[seen]], size)
+        picture = draw_tracks(ground, tracks, 0).astype(int)
+        row = picture[middle[0]]
+        inked = np.flatnonzero(np.abs(row - 250).max(axis=-1) > 30)
+        spans.append(inked[-1] - inked[0])
+        assert (np.abs(picture[middle] - 250).max() > 30) == seen  # a ring has a hole
+        assert row.max(axis=-1).min() < 160  # the outline
+    assert all(abs(span - size[1] / 46) < 0.2 * size[1] / 46 + 1.5 for span in spans)
+    twice = draw_tracks(ground, make_tracks([[(200, 150)]]), 0, DrawingStyle(size=2))
+    once = draw_tracks(ground, make_tracks([[(200, 150)]]), 0)
+    assert changed(twice, ground).sum() > 3 * changed(once, ground).sum()
+
+
+def test_many_points_are_drawn_smaller() -> None:
+    few, many = (
+        changed(draw_tracks(GRAY, make_tracks([[(200, 150)]] + [[(-900, 0)]] * others), 0)).sum()
+        for others in (0, 2000)
+    )
+    assert many < 0.7 * few
+
+
+@pytest.mark.parametrize(("field", "value"), [("trail", -1), ("size", 0), ("size", float("nan"))])
+def test_a_style_that_cannot_be_is_refused(field: str, value: float) -> None:
+    with pytest.raises(UserError, match=field):
+        DrawingStyle(**{field: value})
 
 
 def test_overlay_enlarges_small_videos_and_sets_truth_beside() -> None:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tracker.errors import UserError
+from tracker.points.geometry import inside_frame
 from tracker.points.queries import Queries
+from tracker.points.tracks import Tracks
 
 SIZES = st.tuples(st.integers(1, 2000), st.integers(1, 2000))
 POINT = st.tuples(st.integers(0, 50), st.floats(0, 640, width=32), st.floats(0, 360, width=32))
@@ -57,6 +59,66 @@ def test_every_kind_of_file_gives_the_points_back(
         assert Queries.load(path) == queries, path.name
     written = [",".join(map(repr, row)) for row in rows]
     assert Queries.parse(written) == queries
+
+
+NAMED = Queries([[0, 1, 2], [3, 4, 5], [6, 7, 8]], ["eye", "", "tail"])
+
+
+def test_names_survive_all_that_is_done_to_queries(tmp_path: Path) -> None:
+    assert NAMED.names == ("eye", "", "tail")
+    assert NAMED[1:].names == ("", "tail") and NAMED[[2, 0]].names == ("tail", "eye")
+    assert NAMED[np.array([True, False, True])].names == ("eye", "tail")
+    assert NAMED.scaled((4, 4), (8, 8)).names == NAMED.names
+    assert Queries(NAMED.txy) != NAMED and Queries(NAMED.txy)[:2].names is None
+    rows = [f"{t},{x},{y},{name}" for (t, x, y), name in zip(NAMED.txy, NAMED.names, strict=True)]
+    (tmp_path / "q.csv").write_text("\n".join(["t,x,y,name", *rows]))
+    entries = [
+        {"t": float(t), "x": float(x), "y": float(y), "name": name}
+        for (t, x, y), name in zip(NAMED.txy, NAMED.names, strict=True)
+    ]
+    (tmp_path / "q.json").write_text(json.dumps(entries))
+    np.savez(tmp_path / "q.npz", queries=NAMED.txy, names=np.array(NAMED.names))
+    for path in tmp_path.iterdir():
+        assert Queries.load(path) == NAMED, path.name
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a"], "1 names for 3 points"),
+        ("abc", "not a list of texts"),
+        ([1, 2, 3], "the name 1 of a point"),
+        (["a", "b\n", "c"], "not one line of text"),
+    ],
+)
+def test_what_is_no_list_of_names_is_refused(names: object, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        Queries(NAMED.txy, names)  # type: ignore[arg-type]
+
+
+@settings(deadline=None, max_examples=40)
+@given(points=POINTS, cut=st.integers(0, 8))
+def test_parts_add_up_to_the_whole(points: list[tuple], cut: int) -> None:
+    queries = Queries(np.array(points))
+    assert queries[:cut] + queries[cut:] == queries
+    assert Queries.concat(list(queries)) == queries
+    assert queries[-1].txy.tolist() == queries.txy[-1:].tolist()
+    np.testing.assert_array_equal(np.asarray(queries), queries.txy)
+    with pytest.raises(IndexError):
+        queries[len(queries)]
+
+
+def test_points_without_a_name_get_an_empty_one() -> None:
+    unnamed = Queries.grid(2, (8, 8))
+    assert (unnamed + NAMED).names == ("", "", "", "", "eye", "", "tail")
+    assert (unnamed + unnamed).names is None
+    assert len(Queries.concat([])) == 0
+
+
+def test_json_without_frames_names_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "pairs.json").write_text("[[12, 40]]")
+    with pytest.raises(UserError, match=r"entry 0 is \[12, 40\]; write \[t, x, y\]"):
+        Queries.load(tmp_path / "pairs.json")
 
 
 @pytest.mark.parametrize(
@@ -246,3 +308,53 @@ def test_missing_file_and_bad_point_are_named(tmp_path: Path) -> None:
         Queries.parse(["0,1,2", "1,2"])
     with pytest.raises(UserError, match="grid 0 holds no points"):
         Queries.grid(0, (64, 48))
+
+
+def test_points_in_the_first_pixel_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    shares = Queries([[0, 0.4, 0.3], [0, 1, 0.8]])
+    shares.check((64, 48), 1)
+    assert "--normalized" in caplog.text and "first pixel of 64x48" in caplog.text
+    caplog.clear()
+    shares.scaled((1, 1), (64, 48)).check((64, 48), 1)
+    Queries([[0, 0.4, 0.3], [0, 1, 1.8]]).check((64, 48), 1)
+    Queries([[0, 0, 0]]).check((64, 48), 1)
+    shares.check((1, 1), 1)
+    assert not caplog.records
+
+
+def earlier_run() -> Tracks:
+    """Of 6 frames; point 1 leaves the frame at frame 3, point 2 is hidden from frame 1 on."""
+    xy = np.zeros((4, 6, 2), np.float32) + np.float32([[[10, 10]], [[50, 20]], [[5, 5]], [[9, 9]]])
+    xy[:, :, 0] += np.arange(6) * np.float32([[1], [5], [1], [0]])
+    visible = inside_frame(xy, (64, 48))
+    visible[2, 1:] = False
+    visible[3, :4] = False
+    queries = [[0, 10, 10], [0, 50, 20], [0, 5, 5], [5, 9, 9]]
+    return Tracks(xy, visible, queries, (64, 48), names=["a", "b", "c", "d"])
+
+
+def test_points_go_on_from_where_they_were_seen(caplog: pytest.LogCaptureFixture) -> None:
+    tracks = earlier_run()
+    queries = Queries.from_tracks(tracks, 2, (64, 48), 10)
+    assert queries.names == ("a", "b", "d")
+    assert queries.txy.tolist() == [[0, 12, 10], [0, 60, 20], [3, 9, 9]]
+    assert "1 of 4 points were not seen from frame 2 on" in caplog.text
+    queries = Queries.from_tracks(tracks, 4, (128, 96), 1)
+    assert queries.txy.tolist() == [[0, 28, 20], [0, 18, 18]] and queries.names == ("a", "d")
+    assert Queries.from_tracks(tracks, 0, (64, 48), 6) == Queries(tracks.queries, tracks.names)
+    for start in (-1, 6):
+        with pytest.raises(UserError, match=r"which have frames 0\.\.5"):
+            Queries.from_tracks(tracks, start, (64, 48), 3)
+    with pytest.raises(UserError, match="no point was seen from frame 3 on"):
+        Queries.from_tracks(tracks.select_points([1, 2]), 3, (64, 48), 3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(start=st.integers(0, 5), num_frames=st.integers(1, 8))
+def test_queries_that_go_on_always_fit_the_new_video(start: int, num_frames: int) -> None:
+    try:
+        queries = Queries.from_tracks(earlier_run(), start, (64, 48), num_frames)
+    except UserError as error:
+        assert "no point was seen" in str(error)
+    else:
+        assert queries.check((64, 48), num_frames) is queries

@@ -28,12 +28,14 @@ def test_point_chunks_do_not_change_results() -> None:
     np.testing.assert_allclose(whole.confidence, parts.confidence, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_ten_thousand_queries_go_through_in_chunks() -> None:
     tracks = tiny_tracker().track(tiny_video(3), Queries.grid(100, (96, 64)))
     assert tracks.xy.shape == (10_000, 3, 2)
     assert np.isfinite(tracks.xy).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", [0, 4, 100])
 @pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 24])
 def test_any_length_and_context(frames: int, context: int) -> None:
@@ -44,6 +46,7 @@ def test_any_length_and_context(frames: int, context: int) -> None:
         np.testing.assert_allclose(tracks.xy[point, int(t)], (x, y), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_query_is_followed_both_ways_and_unaffected_by_other_queries() -> None:
     video = tiny_video(30)
     alone = tiny_tracker().track(video, Queries([[20, 40, 30]]))
@@ -85,6 +88,7 @@ def test_progress_moves_within_a_block() -> None:
     assert seen == [(2, 8), (4, 8), (6, 8), (8, 8)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [13, 20])
 def test_backwards_only_points_asked_for_later_are_followed(
     frame: int, monkeypatch: pytest.MonkeyPatch

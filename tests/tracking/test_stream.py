@@ -11,6 +11,7 @@ from tiny_models import tiny_tracker, tiny_video
 
 from tracker.errors import UserError
 from tracker.points.queries import Queries
+from tracker.points.tracks import Tracks
 
 SIZE = (96, 64)
 
@@ -23,6 +24,9 @@ def test_equals_tracking_forwards() -> None:
     xy = np.concatenate([part.xy for part in parts], axis=1)
     np.testing.assert_allclose(xy, whole.xy, atol=1e-2)
     assert stream.num_frames == 20
+    joined = Tracks.concat(parts)
+    np.testing.assert_array_equal(joined.xy, xy)
+    np.testing.assert_array_equal(joined.queries, whole.queries)
 
 
 def test_the_future_does_not_change_the_past() -> None:

@@ -33,6 +33,34 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "tracker"
 
 
+class TestDevices:
+    def test_auto_is_a_gpu_where_there_is_one(self, saved: Path) -> None:
+        expected = "cuda" if torch.cuda.is_available() else "cpu"
+        tracker = PointTracker.from_pretrained(saved, device="auto")
+        assert tracker.device.type == expected
+        assert tracker.to("auto") is tracker and tracker.to(device="auto").device.type == expected
+        assert PointTracker.from_pretrained(saved).to(torch.float64).device.type == "cpu"
+
+    def test_devices_that_are_not_there_are_refused(self, saved: Path) -> None:
+        with pytest.raises(UserError, match="a GPU is called cuda"):
+            tiny_tracker().to("gpu")
+        with pytest.raises(UserError, match="device cuda:99 cannot be used"):
+            PointTracker.from_pretrained(saved, device="cuda:99")
+
+    def test_arguments_that_do_not_exist_are_errors(self, saved: Path) -> None:
+        with pytest.raises(TypeError, match="devise"):
+            PointTracker.from_pretrained(saved, devise="cpu")  # type: ignore[call-arg]
+
+
+def test_progress_may_be_a_bar_or_a_function(capsys: pytest.CaptureFixture[str]) -> None:
+    steps: list[tuple[int, int]] = []
+    queries = Queries([[0, 20, 20]], ["eye"])
+    tracker, video = tiny_tracker(), tiny_video(8)
+    tracks = tracker.track(video, queries, lambda done, total: steps.append((done, total)))
+    assert steps[-1][0] == steps[-1][1] and tracks.names == ("eye",)
+    assert tracker.track(video, queries, progress=True) == tracks
+
+
 def fitted_template():
     fitter = TemplateFitter(tiny_backbone())
     fitter.update(torch.rand(4, 8, 3, 64, 64, generator=torch.Generator().manual_seed(0)))

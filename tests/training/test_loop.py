@@ -41,6 +41,16 @@ def test_resumed_run_equals_one_that_was_not_interrupted(tmp_path: Path) -> None
     )
 
 
+def test_a_finished_run_again_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    best = make_loop(tmp_path, max_steps=2).train()
+    assert not caplog.messages
+    before = history(tmp_path)
+    assert make_loop(tmp_path, max_steps=2).train() == best
+    (message,) = caplog.messages
+    assert "finished already, after 2 steps" in message and "training.max_steps" in message
+    np.testing.assert_array_equal(history(tmp_path), before)
+
+
 def test_a_checkpoint_of_another_head_is_one_line(tmp_path: Path) -> None:
     make_loop(tmp_path, max_steps=2).train()
     loop = make_loop(tmp_path, max_steps=4)

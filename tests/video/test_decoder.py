@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -20,6 +21,7 @@ from tracker.points.queries import Queries
 from tracker.video import decoder
 from tracker.video.loading import load_video, probe
 from tracker.video.video import Video
+from tracker.video.writing import write_video
 
 CONTAINERS = ["mp4", "mkv", "ts", "h264", "open_gop.mkv", "avi", "mjpeg.avi"]
 
@@ -194,6 +196,100 @@ def test_sound_longer_than_the_picture_is_not_damage(
     path.write_bytes(data[: len(data) // 2])
     video, warned = quiet_load(path)
     assert len(warned) == 1 and len(video.read()) == len(video) < 60
+
+
+@pytest.mark.parametrize(
+    ("aspect", "shown"), [("16/11", (93, 48)), ("8/9", (64, 54)), ("1/1", (64, 48))]
+)
+def test_pixels_that_are_not_square_are_stretched(
+    clip: Path, ffmpeg: Callable[..., None], tmp_path: Path, aspect: str, shown: tuple[int, int]
+) -> None:
+    path = tmp_path / "sar.mp4"
+    ffmpeg("-i", clip, "-vf", f"setsar={aspect}", path)
+    video = load_video(path)
+    assert video.size == shown and video[7].shape == (shown[1], shown[0], 3)
+    assert video.info.pixel_aspect == pytest.approx(float(Fraction(aspect)), abs=1e-3)
+    stored = load_video(clip).read()
+    assert np.abs(video.read().mean(axis=(1, 2)) - stored.mean(axis=(1, 2))).max() < 3
+
+
+def test_a_turned_video_is_stretched_before_it_is_turned(
+    clip: Path, ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    ffmpeg("-i", clip, "-vf", "setsar=2/1", tmp_path / "wide.mp4")
+    turn = ["-display_rotation", "90", "-i", tmp_path / "wide.mp4", "-c", "copy"]
+    ffmpeg(*turn, tmp_path / "turned.mp4")
+    assert load_video(tmp_path / "turned.mp4").size == (48, 128)
+
+
+@pytest.fixture(scope="module")
+def interlaced(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., None]) -> Path:
+    """30 frames whose odd and even lines are of different times of a moving edge."""
+    path = tmp_path_factory.mktemp("interlaced") / "fields.mkv"
+    picture = np.zeros((60, 64, 96, 3), np.uint8)
+    for t, frame in enumerate(picture):
+        frame[:, 4 + t : 24 + t] = 255
+    write_video(path.with_suffix(".mp4"), picture, fps=50)
+    weave = "tinterlace=interleave_top,setfield=tff"
+    codec = ["-c:v", "libx264", "-flags", "+ildct+ilme", "-x264-params", "tff=1:keyint=8"]
+    ffmpeg("-i", path.with_suffix(".mp4"), "-vf", weave, *codec, path)
+    return path
+
+
+def combing(frames: np.ndarray) -> float:
+    """How much neighbouring lines differ, more than those two apart."""
+    gray = frames[..., 1].astype(float)
+    near = np.abs(gray[:, 1:-1] - gray[:, :-2]).mean()
+    return near - np.abs(gray[:, 2:] - gray[:, :-2]).mean()
+
+
+def test_interlaced_video_is_told_and_made_whole(interlaced: Path) -> None:
+    video, warned = quiet_load(interlaced)
+    assert video.info.interlaced and len(warned) == 1 and "--deinterlace" in warned[0]
+    whole = load_video(interlaced, deinterlace=True)
+    assert not whole.info.interlaced and len(whole) == len(video) == 30
+    assert combing(video.read()) > 5 and combing(whole.read()) < 0.5
+
+
+def test_any_range_of_a_deinterlaced_video_is_the_same(interlaced: Path) -> None:
+    video = load_video(interlaced, deinterlace=True)
+    whole = video.read()
+    for start in range(0, 29, 3):
+        # The last frame of a range is made with the one after it, too.
+        np.testing.assert_array_equal(video.read(start, start + 2), whole[start : start + 2])
+    np.testing.assert_array_equal(video.read(25), whole[25:])
+
+
+def test_progressive_video_is_not_called_interlaced(encoded: Callable[[str], Path]) -> None:
+    assert not load_video(encoded("mp4")).info.interlaced
+
+
+@pytest.fixture
+def song(ffmpeg: Callable[..., None], tmp_path: Path) -> Path:
+    """Sound with a picture of its cover."""
+    ffmpeg("-f", "lavfi", "-i", "color=red:s=32x32", "-frames:v", "1", tmp_path / "cover.png")
+    ffmpeg("-f", "lavfi", "-i", "sine=d=0.5", tmp_path / "sound.mp3")
+    cover = ["-map", "0:a", "-map", "1:v", "-c", "copy", "-disposition:v", "attached_pic"]
+    path = tmp_path / "song.mp3"
+    ffmpeg("-i", tmp_path / "sound.mp3", "-i", tmp_path / "cover.png", *cover, path)
+    return path
+
+
+def test_sound_with_a_cover_is_no_video(song: Path) -> None:
+    with pytest.raises(UserError, match=r"song\.mp3 holds no video but a cover picture"):
+        load_video(song)
+
+
+def test_a_video_with_a_cover_is_the_video(
+    clip: Path, ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    ffmpeg("-f", "lavfi", "-i", "color=red:s=32x32", "-frames:v", "1", tmp_path / "cover.png")
+    path = tmp_path / "covered.mp4"
+    first = ["-map", "1:v", "-map", "0:v", "-c", "copy", "-disposition:v:0", "attached_pic"]
+    ffmpeg("-i", clip, "-i", tmp_path / "cover.png", *first, path)
+    video, warned = quiet_load(path)
+    assert not warned and video.size == (64, 48) and len(video) == 60
+    np.testing.assert_array_equal(video.read(20, 30), load_video(clip).read(20, 30))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tracker.errors import UserError
@@ -26,6 +27,11 @@ from tracker.video.loading import load_video, probe
 def test_ranges_without_frames_are_refused(clip: Path, options: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         load_video(clip, **options)
+
+
+def test_only_files_are_deinterlaced() -> None:
+    with pytest.raises(UserError, match="only video files can be deinterlaced"):
+        load_video(np.zeros((2, 4, 4, 3), np.uint8), deinterlace=True)
 
 
 def test_probe_tells_what_a_video_is(clip: Path) -> None:

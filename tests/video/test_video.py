@@ -74,3 +74,22 @@ def test_resized_frames_keep_their_place() -> None:
     picture = small.read(1, 2)[0].astype(int)
     assert (picture[:4, :13] > 190).all() and (picture[6:] < 10).all()
     assert (picture[:, 17:] < 10).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(index=st.integers(-40, 39), cut=st.slices(40))
+def test_videos_are_indexed_as_lists_are(index: int, cut: slice) -> None:
+    video = load_video(COUNTING)
+    assert video[index][0, 0, 0] == range(40)[index]
+    expected = list(range(40))[cut]
+    if not expected or (cut.step or 1) < 0:
+        with pytest.raises(UserError):
+            video[cut]
+    else:
+        assert numbers(list(video[cut])) == expected
+    assert numbers(list(video)) == list(range(40))
+
+
+def test_frames_beyond_the_end_are_an_index_error() -> None:
+    with pytest.raises(IndexError):
+        load_video(COUNTING)[40]

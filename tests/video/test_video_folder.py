@@ -24,6 +24,11 @@ def test_every_readable_video_is_found_in_order_and_the_others_are_named(
     assert path == str(video_folder / "broken.mp4") and "broken.mp4" in reason
 
 
+def test_hidden_files_are_not_looked_at(video_folder: Path) -> None:
+    (video_folder / "._0.mp4").write_bytes(b"\0\5\26\7")
+    assert [Path(path).name for path in open_video_folder(video_folder).skipped] == ["broken.mp4"]
+
+
 def test_a_folder_may_hold_none_but_must_be_there(tmp_path: Path) -> None:
     found = open_video_folder(tmp_path)
     assert found.videos == {} and found.skipped == {}

@@ -116,17 +116,22 @@ def draw_bars(
 
 
 def draw_lines(
-    title: str, times: Sequence[int], series: dict[str, np.ndarray], marks: Sequence[int]
+    title: str,
+    times: Sequence[int],
+    series: dict[str, np.ndarray],
+    marks: Sequence[int],
+    ylabel: str = "importance",
+    marked: str = "chosen frames",
 ) -> bytes:
-    """Return a PNG of importance over the frames `times`, with dashed marks at chosen ones."""
+    """Return a PNG of values over the frames `times`, with dashed marks at some of them."""
     canvas = Canvas(figsize=(9, 3.2), layout="constrained")
     axis = canvas.subplots()
     for name, values in series.items():
         axis.plot(times, values, marker=".", label=name)
     for number, t in enumerate(marks):
-        label = "chosen frames" if number == 0 else None
+        label = marked if number == 0 else None
         axis.axvline(t, color="black", linestyle="--", linewidth=1, label=label)
-    axis.set(title=title, xlabel="frame", ylabel="importance")
+    axis.set(title=title, xlabel="frame", ylabel=ylabel)
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     axis.legend()

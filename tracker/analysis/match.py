@@ -21,6 +21,7 @@ from tracker.video.video import Video
 
 MAX_FRAMES = 512
 SHOWN_FRAMES = 8
+MARKS = "cross: the point in its own frame, the most similar patch in the others"
 SUMMARY = """\
 Cosine similarity between the feature at a point (sampled bilinearly at its frame) and every token
 of every frame. The cross marks the point in its own frame and the most similar token elsewhere.
@@ -96,8 +97,8 @@ def analyze_match(features: Features, video: Video | None, queries: Queries) -> 
             of_point = {version: m[number] for version, m in maps.items()}
             title = f"Similarity to point {number} (frame {t:.0f}, x {x:.0f}, y {y:.0f})"
             rows = _rows(clip, volume.slot, of_point, scaled[number])
-            png = draw_rows(f"{title}, layer {layer}", rows, size[1] / size[0])
-            caption = f"{title} of {name} in layer {layer}, raw above residual."
+            png = draw_rows(f"{title}, layer {layer}\n{MARKS}", rows, size[1] / size[0])
+            caption = f"{title} of {name} in layer {layer}, raw above residual; {MARKS}."
             figures.append(Figure(f"match_point{number}_layer{layer}", png, caption))
             numbers.append({"layer": layer, "point": number, "query": [t, x, y]})
             numbers[-1] |= {v: _peak_rows(m, volume.slot, size) for v, m in of_point.items()}

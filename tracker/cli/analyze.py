@@ -1,4 +1,4 @@
-"""`vjepa-tracker analyze positional | pca | match | frames`: options, and what is printed."""
+"""`vjepa-tracker analyze`: the options of each analysis, and what is printed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from tracker.video.video import Video
 
 DESCRIPTION = """\
-Look at frozen V-JEPA 2 features.
+Look at frozen V-JEPA 2 features, and at videos.
 
 Every analysis leaves PNG figures, its numbers as JSON, and report.html, which holds all of it and
-needs no other file. Features are read raw, and as the residual that is left when the positional
-template (the mean feature at each place over many clips) is subtracted.
+needs no other file. `cuts` looks at pictures alone, the others at features: raw, and as the
+residual that is left when the positional template (the mean feature at each place over many
+clips) is subtracted.
 """
 
 EXAMPLES = """\
@@ -32,6 +33,7 @@ examples:
   vjepa-tracker analyze pca clip.mp4 --layers 4 8
   vjepa-tracker analyze match clip.mp4 --points 0,120,64 8,200,90
   vjepa-tracker analyze frames clip.mp4 --keyframes 6
+  vjepa-tracker analyze cuts film.mp4                      where shots begin, what is black
   vjepa-tracker analyze pca clip.mp4 --backbone facebook/vjepa2-vitl-fpc64-256
 """
 
@@ -64,6 +66,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--keyframes", type=int, default=4, metavar="K", help="how many; default: %(default)s"
     )
     _add_common(frames, run_frames, "frames")
+    cuts = kinds.add_parser("cuts", help="hard cuts, and stretches without content")
+    cuts.add_argument("video", metavar="VIDEO", help="a video")
+    _add_range(cuts)
+    add_threads_option(cuts)
+    _add_out(cuts, run_cuts, "cuts")
     return analyze
 
 
@@ -80,10 +87,17 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "video", nargs="?", metavar="VIDEO", help="a video; default: clips of the source below"
     )
+    _add_range(parser)
+
+
+def _add_range(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which frames of VIDEO")
     group.add_argument("--start", type=int, default=0, metavar="T", help="first frame to read")
     group.add_argument("--stop", type=int, metavar="T", help="frame to stop before")
     group.add_argument("--stride", type=int, default=1, metavar="S", help="read every S-th frame")
+    group.add_argument(
+        "--deinterlace", action="store_true", help="interpolate every other line of each frame"
+    )
 
 
 def _add_common(
@@ -109,7 +123,9 @@ def _add_common(
         help="fit it on clips, load it, or keep to raw features; default: %(default)s",
     )
     features.add_argument(
-        "--device", default="cpu", help="cpu, cuda, or auto; default: %(default)s"
+        "--device",
+        default="auto",
+        help="cpu, cuda, or auto, a GPU where there is one; default: %(default)s",
     )
     add_threads_option(features)
     clips = parser.add_argument_group("which clips (default: rendered scenes)")
@@ -122,6 +138,12 @@ def _add_common(
     clips.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the clips; default: %(default)s"
     )
+    _add_out(parser, run, name)
+
+
+def _add_out(
+    parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], name: str
+) -> None:
     out = f"outputs/analyze/{name}"
     parser.add_argument("--out", default=out, metavar="DIR", help="default: %(default)s")
     parser.set_defaults(run=run)
@@ -186,12 +208,22 @@ def run_frames(args: argparse.Namespace) -> None:
     _run(args, lambda settings, step: analyze_frames(settings, video, args.keyframes, step))
 
 
+def run_cuts(args: argparse.Namespace) -> None:
+    """Run `analyze cuts`."""
+    from tracker.analysis.cut_report import analyze_cuts
+
+    video = _open_video(args)
+    _write(args, lambda step: analyze_cuts(video, step), "frames", len(video))
+
+
 def _video(args: argparse.Namespace) -> Video | None:
+    return None if args.video is None else _open_video(args)
+
+
+def _open_video(args: argparse.Namespace) -> Video:
     from tracker.video.loading import load_video
 
-    if args.video is None:
-        return None
-    return load_video(args.video, args.start, args.stop, args.stride)
+    return load_video(args.video, args.start, args.stop, args.stride, deinterlace=args.deinterlace)
 
 
 def _open(settings: Settings, step: Step) -> Features:
@@ -203,15 +235,26 @@ def _open(settings: Settings, step: Step) -> Features:
 
 
 def _run(args: argparse.Namespace, analyze: Callable[[Settings, Step], Report]) -> None:
-    """Analyze, write the report, and say what it found and what was skipped."""
-    from tqdm import tqdm
+    """Analyze features as the common options say."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # it would print lines across the bar below
+    logging.disable_progress_bar()  # it would print lines across our own
     settings = read_settings(args)
+    _write(args, lambda step: analyze(settings, step), "clips")
+
+
+def _write(
+    args: argparse.Namespace,
+    analyze: Callable[[Step], Report],
+    unit: str,
+    total: int | None = None,
+) -> None:
+    """Analyze, write the report, and say what it found and what was skipped."""
+    from tracker.progress import Bar
+
     with _output_folder(args.out) as folder:
-        with tqdm(desc="encoding", unit=" clips", leave=False, delay=0.5) as bar:
-            report = analyze(settings, bar.update)
+        with Bar(desc="reading", unit=f" {unit}", total=total, leave=False, delay=0.5) as bar:
+            report = analyze(bar.update)
         paths = report.write(folder)
     if "fallback" in report.facts:
         log.warning("frames are spread evenly, for %s", report.facts["fallback"])

@@ -1,10 +1,11 @@
-"""Track a rendered clip with known truth and say how accurate the tracks are.
+"""Track a real clip to look at, and a rendered one with known truth to say how accurate that is.
 
   vjepa-tracker demo
   vjepa-tracker demo --tracker lk --out outputs/demo_lk
 
-The clip is rendered, tracked, scored and drawn. The folder holds the same files as those of
-`vjepa-tracker track`; what an earlier demo left there is replaced.
+Look at bee.mp4 first: a bee, and the corners of the first frame followed through the clip. Then
+rendered.mp4: what was tracked at the left, the truth at the right. Both clips come with the other
+files of `vjepa-tracker track`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from tracker.cli.track import add_tracker_options, open_tracker, progress_bar, write_outputs
-from tracker.errors import exit_on_user_error
-from tracker.files import prepare_output_dir
+from tracker.cli.options.outputs import KINDS, OutputFiles, free_folder
+from tracker.cli.track import add_tracker_options, open_tracker
+from tracker.errors import UserError, exit_on_user_error
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,27 +28,62 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_tracker_options(parser)
-    parser.add_argument("--out", default="outputs/demo", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--out", metavar="DIR", help="default: outputs/demo, numbered")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what an earlier demo left there"
+    )
     return parser
+
+
+def choose_folder(out: str | None, overwrite: bool) -> Path:
+    """Return where to write.
+
+    Raises:
+        UserError: a demo is there already, and not to be overwritten.
+    """
+
+    def taken(folder: Path) -> bool:
+        return (folder / "rendered.mp4").exists() and not overwrite
+
+    if out is None:
+        return free_folder(Path("outputs/demo"), taken)
+    if taken(Path(out)):
+        raise UserError(f"{out} holds a demo; add --overwrite to replace it, or choose --out")
+    return Path(out)
 
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo as the options in `argv` say; return the exit code."""
     args = build_parser().parse_args(argv)
-    from tracker.evaluation.demo import demo_sample, describe_accuracy, track_demo
-
-    tracker = open_tracker(args)
-    out = prepare_output_dir(args.out)
-    sample = demo_sample()
-    started = time.perf_counter()
-    with progress_bar("tracking") as progress:
-        tracks, truth, metrics = track_demo(sample, tracker, progress)
-    seconds = time.perf_counter() - started
-    print(
-        f"tracked {len(tracks)} points through {tracks.num_frames} frames "
-        f"in {seconds:.1f} s with {args.tracker}"
+    folder = choose_folder(args.out, args.overwrite)
+    real, rendered = (
+        OutputFiles({kind: folder / f"{name}.{kind}" for kind in KINDS})
+        for name in ("bee", "rendered")
     )
+    real.prepare()
+    print(f"loading {args.tracker} ...", flush=True)
+    tracker = open_tracker(args)
+    from tracker.evaluation.demo import describe_accuracy, real_clip, rendered_sample, track_sample
+    from tracker.progress import progress_bar
+
+    started = time.perf_counter()
+    video, queries = real_clip()
+    with progress_bar("tracking the bee") as progress:
+        tracks = tracker.track(video, queries, progress)
+    seconds = time.perf_counter() - started
+    size = f"{len(tracks)} points through {tracks.num_frames} frames"
+    print(f"a real clip: {size} in {seconds:.1f} s with {args.tracker}")
+    for path in real.write(video, tracks):
+        print(f"written: {path}")
+    started = time.perf_counter()
+    sample = rendered_sample()
+    with progress_bar("tracking the rendered clip") as progress:
+        tracks, truth, metrics = track_sample(sample, tracker, progress)
+    seconds = time.perf_counter() - started
+    size = f"{len(tracks)} points through {tracks.num_frames} frames"
+    print(f"a rendered clip: {size} in {seconds:.1f} s with {args.tracker}")
     print(describe_accuracy(metrics))
-    write_outputs(out, sample.video, tracks, truth=truth)
+    for path in rendered.write(sample.video, tracks, truth=truth):
+        print(f"written: {path}")
     return 0

@@ -23,12 +23,11 @@ from tracker.settings import compose, instantiate, plain
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate as the overrides in `argv` say; return the exit code."""
     config = compose("evaluate", sys.argv[1:] if argv is None else argv, __doc__)
-    from tqdm import tqdm
-
     from tracker.devices import set_threads
     from tracker.evaluation.overlays import write_best_and_worst
     from tracker.evaluation.report import format_table
     from tracker.evaluation.run import EvaluationSettings, evaluate
+    from tracker.progress import Bar
 
     listed = OmegaConf.is_list(config.trackers)
     names = [str(name) for name in (config.trackers if listed else [config.trackers])]
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     label = f"{benchmark.name} {settings.query_mode}"
     # The delay keeps the bar from hiding an error that comes at once.
-    with tqdm(desc=label, unit=" videos", leave=False, delay=0.5) as bar:
+    with Bar(desc=label, unit=" videos", leave=False, delay=0.5) as bar:
 
         def on_video(name: str) -> None:
             bar.set_postfix_str(name, refresh=False)

@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument("--tapvid", metavar="FILE", help="a TAP-Vid file or folder")
     source.add_argument("--textures", metavar="DIR", help="photographs for rendered scenes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: cpu")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto (default)")
     return parser
 
 
@@ -61,12 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     with needs("analysis"):  # before the hours whose convergence it draws
         import matplotlib
-    from tqdm import tqdm
 
     from tracker.datasets.clips import clip_or_stand_in, open_clips
     from tracker.devices import check_device
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
     from tracker.features.template_fitter import TemplateFitter
+    from tracker.progress import Bar
 
     matplotlib.use("Agg")
     out = Path(args.out)
@@ -94,8 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     work = json.dumps([backbone.identity(), backbone.fingerprint(), *clips_from])
     history = load_progress(progress_file, work, fitter) if progress_file.exists() else []
     unreadable: list[str] = []
-    bar = tqdm(range(fitter.clips, args.clips), initial=fitter.clips, total=args.clips, unit="clip")
-    for index in bar:
+    numbers = range(fitter.clips, args.clips)
+    for index in Bar(numbers, "fitting", args.clips, unit="clips", initial=fitter.clips):
         clip = clip_or_stand_in(source, index, unreadable)
         fitter.update(clip[None].to(device))
         if fitter.clips >= 2 and (fitter.clips & (fitter.clips - 1)) == 0:

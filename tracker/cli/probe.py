@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--test-clips", type=int, default=200, help="rendered clips to test on")
     parser.add_argument("--epochs", type=int, default=30, help="passes; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: cpu")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto (default)")
     parser.add_argument("--out", metavar="FILE", help="a .json file for the table")
     return parser
 

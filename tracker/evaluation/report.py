@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tracker.errors import UserError, log
 from tracker.evaluation.metrics import (
     METRIC_NAMES,
     THRESHOLDS,
@@ -35,6 +36,9 @@ class Report:
         trackers: names of those in this run, each with the fingerprint of its weights or None;
             an earlier result of other weights does not count.
         identity: whatever must be equal for any earlier result to count.
+
+    Raises:
+        UserError: the folder holds results of another benchmark.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class Report:
             "failed": {},
         }
         earlier = self._earlier()
+        if earlier:
+            self._compare(earlier)
         same = {k: earlier.get(k) for k in identity} == identity
         if same and earlier.get("benchmark") == benchmark and earlier.get("complete") is False:
             known = earlier["trackers"]
@@ -66,6 +72,18 @@ class Report:
                 # An earlier version may have known fewer scores.
                 and all(set(SCALARS) <= v.keys() for v in known[name]["videos"].values())
             }
+
+    def _compare(self, earlier: dict[str, Any]) -> None:
+        """Refuse to replace another benchmark's results, and tell where those of others go."""
+        names = {key: (earlier.get(key), self.content[key]) for key in ("benchmark", "path")}
+        for key, (theirs, ours) in names.items():
+            if theirs != ours:
+                raise UserError(
+                    f"{self.folder} holds results of {key} {theirs}, not {ours}; give another "
+                    "output_dir="
+                )
+        if earlier.get("complete"):
+            log.warning("the results of an earlier run in %s are replaced", self.folder)
 
     def _earlier(self) -> dict[str, Any]:
         try:

@@ -7,18 +7,19 @@ file or a corner detector; all end as one `Queries`.
 
 from __future__ import annotations
 
-import csv
-import json
-import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from tracker.errors import UserError
-from tracker.files import UNREADABLE, UNREADABLE_IMAGE
+from tracker.errors import UserError, log
 from tracker.points.geometry import inside_frame
+from tracker.points.masks import mask_objects
+from tracker.points.names import Names, check_names, join_names, take_names
+from tracker.points.reading import read_queries
+from tracker.points.tracks import Tracks
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -27,14 +28,17 @@ class Queries:
 
     Attributes:
         txy: `(N, 3) float32`, columns frame, x, y in pixels.
+        names: of the points, which their tracks keep; None where they have none.
 
     Raises:
-        UserError: rows that are not three finite numbers, or whose frame is not a whole number.
+        UserError: rows that are not three finite numbers, or whose frame is not a whole number; or
+            names that are not a line of text for each.
     """
 
     txy: np.ndarray
+    names: Names
 
-    def __init__(self, txy: ArrayLike) -> None:
+    def __init__(self, txy: ArrayLike, names: Sequence[str] | np.ndarray | None = None) -> None:
         try:
             txy = np.asarray(txy, dtype=np.float32)
         except (TypeError, ValueError) as error:
@@ -48,15 +52,49 @@ class Queries:
         if bad.size:
             raise UserError(f"query {bad[0]} is {_row(txy[bad[0]])}; t must be a whole number")
         object.__setattr__(self, "txy", txy)
+        object.__setattr__(self, "names", check_names(names, len(txy)))
 
     def __len__(self) -> int:
         return len(self.txy)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Queries) and np.array_equal(self.txy, other.txy)
+        return (
+            isinstance(other, Queries)
+            and np.array_equal(self.txy, other.txy)
+            and self.names == other.names
+        )
 
-    def __getitem__(self, index: slice | np.ndarray) -> Queries:
-        return Queries(self.txy[index])
+    def __getitem__(self, index: int | slice | np.ndarray | list[int]) -> Queries:
+        """Return some of the queries, chosen as NumPy chooses rows; a number chooses one.
+
+        Raises:
+            IndexError: there is no such query.
+        """
+        rows = [index] if isinstance(index, int | np.integer) else index
+        return Queries(self.txy[rows], take_names(self.names, rows))
+
+    def __iter__(self) -> Iterator[Queries]:
+        """Yield each query by itself."""
+        return (self[index] for index in range(len(self)))
+
+    def __add__(self, other: Queries) -> Queries:
+        """Return these queries and, after them, the others."""
+        if not isinstance(other, Queries):
+            return NotImplemented
+        return Queries.concat([self, other])
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """Return `txy`; NumPy would take the queries for a sequence of sequences."""
+        return np.array(self.txy, dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        return f"Queries({len(self)} points)"
+
+    @classmethod
+    def concat(cls, parts: Sequence[Queries]) -> Queries:
+        """Return the queries of all parts in order; points without a name get an empty one."""
+        rows = [np.empty((0, 3), np.float32), *(part.txy for part in parts)]
+        return cls(np.concatenate(rows), join_names([(part.names, len(part)) for part in parts]))
 
     @property
     def t(self) -> np.ndarray:
@@ -70,6 +108,8 @@ class Queries:
 
     def check(self, size: tuple[int, int], num_frames: int) -> Queries:
         """Return self where every query lies in a video of `size` `(W, H)` and `num_frames`.
+
+        Warns where all lie in the first pixel, as normalised coordinates do.
 
         Raises:
             UserError: no queries, or one outside; the first such is named.
@@ -89,11 +129,23 @@ class Queries:
                 f"query {outside[0]} is {_row(self.txy[outside[0]])}, outside the frame of "
                 f"{width}x{height} pixels"
             )
+        if min(size) > 1 and self.xy.max() <= 1 and (self.xy % 1).any():
+            log.warning(
+                "all queries lie within 0..1, in the first pixel of %dx%d: if they are shares of "
+                "width and height, give --normalized, or queries.scaled((1, 1), (%d, %d))",
+                *(width, height, width, height),
+            )
         return self
 
     def scaled(self, old: tuple[int, int], new: tuple[int, int]) -> Queries:
-        """Return the queries of a video resized from `old` to `new`, both `(W, H)`."""
-        return Queries(self.txy * np.array([1, new[0] / old[0], new[1] / old[1]], np.float32))
+        """Return the queries of a video resized from `old` to `new`, both `(W, H)`.
+
+        Coordinates in 0..1 are those of a video of size `(1, 1)`:
+
+            queries = Queries(shares).scaled((1, 1), video.size)
+        """
+        factor = np.array([1, new[0] / old[0], new[1] / old[1]], np.float32)
+        return Queries(self.txy * factor, self.names)
 
     @classmethod
     def grid(cls, n: int, size: tuple[int, int], t: int = 0) -> Queries:
@@ -116,87 +168,145 @@ class Queries:
         return cls(np.column_stack([np.full(len(xy), t, np.float32), xy]))
 
     @classmethod
+    def from_tracks(
+        cls, tracks: Tracks, start: int, size: tuple[int, int], num_frames: int
+    ) -> Queries:
+        """Return queries that go on with the points of an earlier run.
+
+        A point whose query lies in the new video keeps it. Another is taken up where it was seen,
+        in the frame nearest to its query that the new video has. Points that were not seen in any
+        of its frames, having left the frame before, cannot be found again: they are left out, and a
+        warning says how many.
+
+        Args:
+            tracks: of the earlier run; scaled, where its video had another size.
+            start: frame of the earlier run that is frame 0 of the new video.
+            size: `(W, H)` of the new video in pixels.
+            num_frames: of the new video.
+
+        Raises:
+            UserError: the runs have no frame in common, or no point was seen in one.
+        """
+        stop = min(start + num_frames, tracks.num_frames)
+        if not 0 <= start < stop:
+            raise UserError(
+                f"frame {start} is none of the earlier tracks, which have frames "
+                f"0..{tracks.num_frames - 1}; go on from one of them"
+            )
+        tracks = tracks.rescaled(size)
+        rows, kept = [], []
+        for point, (t, x, y) in enumerate(tracks.queries.tolist()):
+            seen = tracks.visible[point, start:stop] & inside_frame(
+                tracks.xy[point, start:stop], size
+            )
+            if start <= t < start + num_frames and inside_frame(np.array([x, y]), size):
+                rows.append((t - start, x, y))
+            elif seen.any():
+                frames = np.flatnonzero(seen)
+                nearest = frames[np.abs(frames + start - t).argmin()]
+                rows.append((nearest, *tracks.xy[point, start + nearest]))
+            else:
+                continue
+            kept.append(point)
+        if not kept:
+            raise UserError(f"no point was seen from frame {start} on; go on from an earlier frame")
+        if len(kept) < len(tracks):
+            missing = len(tracks) - len(kept)
+            log.warning(
+                "%d of %d points were not seen from frame %d on, and are left out",
+                *(missing, len(tracks), start),
+            )
+        return cls(rows, take_names(tracks.names, kept))
+
+    @classmethod
     def from_mask(
         cls, mask: str | Path | np.ndarray, size: tuple[int, int], n: int = 16, t: int = 0
     ) -> Queries:
-        """Return the points of an `n` x `n` grid over the mask's bounding box that lie inside it.
+        """Return the points of an `n` x `n` grid over an object's bounding box that lie inside it.
 
         Args:
-            mask: of the video's size: an image file, whose white part (brighter than 127 of
-                255) is inside, or an `(H, W)` array, where non-zero is inside.
+            mask: of the video's size: an image file as `tracker.points.masks` describes them,
+                `FILE:LABEL` for one object of it, or an `(H, W)` array, where non-zero is inside.
             size: `(W, H)` of the video in pixels.
             n: rows and columns of the grid.
             t: frame of the points.
 
+        Returns:
+            The points of each object; those of labelled objects are named, such as `object2/7`.
+
         Raises:
-            UserError: unreadable, of another size, or empty.
+            UserError: missing, unreadable, of another size, or empty.
         """
-        inside = _read_mask(mask) if isinstance(mask, str | Path) else np.asarray(mask) > 0
-        name = mask if isinstance(mask, str | Path) else "array"
-        if inside.shape != (size[1], size[0]):
-            raise UserError(
-                f"mask {name} is {inside.shape[1]}x{inside.shape[0]} but the video is "
-                f"{size[0]}x{size[1]}; resize the mask"
-            )
-        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-        if rows.size == 0:
-            raise UserError(f"mask {name} has no white part; paint the object white")
+        objects = mask_objects(mask, size)
+        return cls.concat([cls.inside(part, n, t).grouped(name) for name, part in objects.items()])
+
+    @classmethod
+    def inside(cls, mask: np.ndarray, n: int, t: int = 0) -> Queries:
+        """Return the points of an `n` x `n` grid over a mask's bounding box that lie inside it.
+
+        Args:
+            mask: `(H, W) bool`, not empty.
+            n: rows and columns of the grid.
+            t: frame of the points.
+        """
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         corner = np.array([columns[0], rows[0]], np.float32)
         extent = np.array([columns[-1] + 1, rows[-1] + 1], np.float32) - corner
         xy = cls.grid(n, (1, 1)).xy * extent + corner
-        kept = xy[inside[xy[:, 1].astype(int), xy[:, 0].astype(int)]]
+        kept = xy[mask[xy[:, 1].astype(int), xy[:, 0].astype(int)]]
         if len(kept) == 0:
             # A mask thinner than the grid's cells still deserves a point.
-            first = columns[inside[rows[0], columns]][0]
+            first = columns[mask[rows[0], columns]][0]
             kept = np.array([[first + 0.5, rows[0] + 0.5]], np.float32)
         return cls.at_frame(kept, t)
 
     @classmethod
-    def corners(cls, frame: np.ndarray, n: int, t: int = 0) -> Queries:
+    def corners(
+        cls, frame: np.ndarray, n: int, t: int = 0, mask: np.ndarray | None = None
+    ) -> Queries:
         """Return up to `n` corners of a `(H, W, 3) uint8` frame, strongest first (Shi-Tomasi).
 
+        Args:
+            frame: where to look.
+            n: how many.
+            t: frame of the points.
+            mask: `(H, W) bool`, to keep to.
+
         Raises:
-            UserError: the frame is flat.
+            UserError: what is looked at is flat.
         """
         import cv2
 
         if n < 1:
             raise UserError(f"{n} corners are no points; give 1 or more")
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        spacing = max(3.0, 0.5 * (gray.size / n) ** 0.5)
-        found = cv2.goodFeaturesToTrack(gray, n, qualityLevel=0.005, minDistance=spacing)
+        where = np.ones(gray.shape, np.uint8) if mask is None else mask.astype(np.uint8)
+        spacing = max(3.0, 0.5 * (float(where.sum()) / n) ** 0.5)
+        found = cv2.goodFeaturesToTrack(
+            gray, n, qualityLevel=0.005, minDistance=spacing, mask=where
+        )
         if found is None:
-            raise UserError(f"frame {t} has no corners to track (it is flat); use a grid instead")
+            place = f"frame {t}" if mask is None else f"the masked part of frame {t}"
+            raise UserError(f"{place} has no corners to track (it is flat); use a grid instead")
         # OpenCV counts from pixel centres.
         return cls.at_frame(found.reshape(-1, 2) + 0.5, t)
 
+    def grouped(self, group: str) -> Queries:
+        """Return the queries named `group/1`, `group/2` ...; as they are for an empty name."""
+        if not group:
+            return self
+        return Queries(self.txy, [f"{group}/{number}" for number in range(1, len(self) + 1)])
+
     @classmethod
     def load(cls, path: str | Path) -> Queries:
-        """Read queries from a `.csv`, `.json` or `.npz` file.
-
-        CSV has a header with columns `t`, `x`, `y` (others are ignored), JSON a list of
-        `[t, x, y]` or of `{"t":, "x":, "y":}`, NPZ an array `queries` of shape `(N, 3)`; so the
-        `tracks.npz` of an earlier run is itself a query file.
+        """Read queries from a `.csv`, `.json` or `.npz` file; see `tracker.points.reading`.
 
         Raises:
             UserError: missing, malformed, or of another type.
         """
-        path = Path(path)
-        readers = {".csv": _read_csv, ".json": _read_json, ".npz": _read_npz}
-        if path.suffix.lower() not in readers:
-            raise UserError(f"queries file {path} is not one of .csv, .json, .npz")
-        if not os.path.isfile(path):  # False too for what cannot be a name, where Path raises
-            raise UserError(f"queries file {path} does not exist; check the path")
+        rows, names = read_queries(path)
         try:
-            rows = readers[path.suffix.lower()](path)
-        except UserError:
-            raise
-        except (*UNREADABLE, csv.Error) as error:
-            raise UserError(
-                f"queries file {path} cannot be read ({error}); it must hold t, x, y for each point"
-            ) from error
-        try:
-            return cls(rows)
+            return cls(rows, names)
         except UserError as error:
             raise UserError(f"queries file {path}: {error}") from error
 
@@ -220,43 +330,3 @@ class Queries:
 def _row(txy: np.ndarray) -> str:
     t, x, y = txy
     return f"(t={t:g}, x={x:g}, y={y:g})"
-
-
-def _read_mask(path: str | Path) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            # Half of full brightness: lossy formats and soft brushes leave the black not quite 0.
-            return np.asarray(image.convert("L")) > 127
-    except UNREADABLE_IMAGE as error:
-        raise UserError(f"mask {path} cannot be read as an image; give a PNG") from error
-
-
-def _read_csv(path: Path) -> np.ndarray:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"t", "x", "y"} <= set(reader.fieldnames or ()):
-            raise UserError(f"queries file {path} needs a first line with the columns t,x,y")
-        rows = []
-        for row in reader:
-            try:
-                rows.append([float(row[column]) for column in ("t", "x", "y")])
-            except (ValueError, TypeError):
-                raise UserError(
-                    f"line {reader.line_num} of {path} is not three numbers t,x,y"
-                ) from None
-    return np.array(rows, np.float32).reshape(-1, 3)
-
-
-def _read_json(path: Path) -> np.ndarray:
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(entries, dict):
-        entries = entries["queries"]
-    rows = [[e["t"], e["x"], e["y"]] if isinstance(e, dict) else e for e in entries]
-    return np.array(rows, np.float32).reshape(len(rows), 3)
-
-
-def _read_npz(path: Path) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as data:
-        return np.asarray(data["queries"], np.float32)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,8 +14,14 @@ from numpy.typing import ArrayLike
 from tracker.errors import UserError
 from tracker.files import UNREADABLE, atomic_path
 from tracker.points.geometry import inside_frame
+from tracker.points.names import Names, check_names, take_names
 
-CSV_COLUMNS = ["point", "frame", "x", "y", "visible", "confidence"]
+CSV_COLUMNS = [
+    *["point", "frame", "x", "y", "visible", "confidence"],
+    *["query_frame", "query_x", "query_y", "width", "height", "fps"],
+]
+"""One row says all of its point and video, so that any program reads the file as a plain table; a
+column `name` follows where points have names."""
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -28,6 +36,7 @@ class Tracks:
         fps: frames per second of the video.
         confidence: `(N, T) float32` in 0..1, of being visible and well placed; if not given, 1
             where visible, else 0.
+        names: of the points, None where they have none.
     """
 
     xy: np.ndarray
@@ -36,6 +45,7 @@ class Tracks:
     size: tuple[int, int]
     fps: float
     confidence: np.ndarray
+    names: Names
 
     def __init__(
         self,
@@ -45,6 +55,7 @@ class Tracks:
         size: tuple[int, int],
         fps: float = 24.0,
         confidence: ArrayLike | None = None,
+        names: Sequence[str] | np.ndarray | None = None,
     ) -> None:
         try:
             xy = np.asarray(xy, np.float32)
@@ -73,6 +84,7 @@ class Tracks:
             ("queries", queries),
             ("size", (width, height)),
             ("fps", fps),
+            ("names", check_names(names, len(xy))),
         ]:
             object.__setattr__(self, name, value)
 
@@ -99,6 +111,7 @@ class Tracks:
             and np.array_equal(self.visible, other.visible)
             and np.array_equal(self.confidence, other.confidence, equal_nan=True)
             and np.array_equal(self.queries, other.queries, equal_nan=True)
+            and self.names == other.names
         )
 
     def select_points(self, index: slice | np.ndarray | list[int]) -> Tracks:
@@ -110,6 +123,7 @@ class Tracks:
             self.size,
             self.fps,
             self.confidence[index],
+            take_names(self.names, index),
         )
 
     def select_frames(self, start: int, stop: int | None = None) -> Tracks:
@@ -122,6 +136,44 @@ class Tracks:
             self.size,
             self.fps,
             self.confidence[:, start:stop],
+            self.names,
+        )
+
+    @classmethod
+    def concat(cls, parts: Sequence[Tracks]) -> Tracks:
+        """Join the tracks of consecutive frames, such as the pushes of a stream, in order.
+
+        Args:
+            parts: of the same points; each one's queries count from its own first frame.
+
+        Returns:
+            Tracks whose queries count from the first frame of the first part.
+
+        Raises:
+            UserError: there are none, or one is of other points or another video.
+        """
+        if not parts:
+            raise UserError("there are no tracks to join; give at least one")
+        first, start = parts[0], 0
+        for number, part in enumerate(parts):
+            queries = part.queries + np.array([start, 0, 0], np.float32)
+            same_video = (part.size, part.fps) == (first.size, first.fps)
+            if not same_video or part.names != first.names or len(part) != len(first):
+                raise UserError(f"part {number} is {part}, of another video or points than {first}")
+            if not np.allclose(queries, first.queries, equal_nan=True):
+                raise UserError(
+                    f"part {number} does not go on where the part before ends: its queries are "
+                    "others, or count from another frame; give all parts in order"
+                )
+            start += part.num_frames
+        return cls(
+            np.concatenate([part.xy for part in parts], axis=1),
+            np.concatenate([part.visible for part in parts], axis=1),
+            first.queries,
+            first.size,
+            first.fps,
+            np.concatenate([part.confidence for part in parts], axis=1),
+            first.names,
         )
 
     def rescaled(self, size: tuple[int, int]) -> Tracks:
@@ -134,6 +186,7 @@ class Tracks:
             size,
             self.fps,
             self.confidence,
+            self.names,
         )
 
     def shown_from(self, certainty: float) -> Tracks:
@@ -195,19 +248,21 @@ class Tracks:
             raise UserError(f"tracks file {path} does not exist; check the path")
         try:
             return readers[path.suffix](path)
-        except UNREADABLE as error:
+        except (*UNREADABLE, csv.Error) as error:
             raise UserError(f"{path} is not a tracks file ({error})") from error
 
     def _write_npz(self, path: Path) -> None:
-        np.savez_compressed(
-            path,
-            xy=self.xy,
-            visible=self.visible,
-            confidence=self.confidence,
-            queries=self.queries,
-            size=np.array(self.size, np.int64),
-            fps=np.float64(self.fps),
-        )
+        arrays: dict[str, Any] = {
+            "xy": self.xy,
+            "visible": self.visible,
+            "confidence": self.confidence,
+            "queries": self.queries,
+            "size": np.array(self.size, np.int64),
+            "fps": np.float64(self.fps),
+        }
+        if self.names is not None:
+            arrays["names"] = np.array(self.names, np.str_)
+        np.savez_compressed(path, **arrays)
 
     @classmethod
     def _read_npz(cls, path: Path) -> Tracks:
@@ -220,42 +275,58 @@ class Tracks:
                 (int(width), int(height)),
                 float(data["fps"]),
                 data["confidence"],
+                data.get("names"),
             )
 
     def _write_csv(self, path: Path) -> None:
-        """A comment line holds what belongs to no row; `pandas.read_csv(comment="#")` skips it."""
-        queries = ";".join(",".join(map(repr, row)) for row in self.queries.tolist())
+        """A row per point and frame, complete by itself: no line is anything but a row.
+
+        Tracks without points or frames have rows, too, with an empty cell for what is not there.
+        """
+        # float32 -> Python float -> repr is exact, so reading back is too.
+        queries, xy, confidence = (
+            array.tolist() for array in (self.queries, self.xy, self.confidence)
+        )
+        visible = self.visible.astype(int).tolist()
+        names = None if self.names is None else list(self.names)
         with path.open("w", newline="", encoding="utf-8") as file:
-            width, height = self.size
-            shape = f"width={width} height={height} fps={self.fps!r} frames={self.num_frames}"
-            file.write(f"# {shape} queries={queries}\n")
             writer = csv.writer(file)
-            writer.writerow(CSV_COLUMNS)
-            # float32 -> Python float -> repr is exact, so reading back is too.
-            for point, (xy, visible, confidence) in enumerate(
-                zip(self.xy.tolist(), self.visible.tolist(), self.confidence.tolist(), strict=True)
-            ):
-                for frame, ((x, y), is_visible, certainty) in enumerate(
-                    zip(xy, visible, confidence, strict=True)
-                ):
-                    writer.writerow([point, frame, x, y, int(is_visible), certainty])
+            writer.writerow([*CSV_COLUMNS, *(["name"] if self.names is not None else [])])
+            points: Sequence[Any] = range(len(self)) or [""]
+            for point in points:
+                query = [""] * 3 if point == "" else queries[point]
+                name = [] if names is None else [names[point] if point != "" else ""]
+                for frame in range(self.num_frames) or [""]:
+                    here = [""] * 4
+                    if "" not in (point, frame):
+                        seen, certainty = visible[point][frame], confidence[point][frame]
+                        here = [*xy[point][frame], seen, certainty]
+                    writer.writerow([point, frame, *here, *query, *self.size, self.fps, *name])
 
     @classmethod
     def _read_csv(cls, path: Path) -> Tracks:
         with path.open(newline="", encoding="utf-8") as file:
-            header = dict(part.split("=", 1) for part in file.readline().lstrip("# ").split())
-            if file.readline().strip().split(",") != CSV_COLUMNS:
-                raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
-            rows = np.array([line.strip().split(",") for line in file], np.float64)
-        queries = np.array(
-            [q.split(",") for q in header["queries"].split(";") if q], np.float32
-        ).reshape(-1, 3)
-        rows = rows.reshape(len(queries), int(header["frames"]), len(CSV_COLUMNS))
+            reader = csv.reader(file)
+            columns, lines = next(reader, []), list(reader)
+        width = len(CSV_COLUMNS)
+        if columns[:width] != CSV_COLUMNS or columns[width:] not in ([], ["name"]):
+            raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
+        rows = np.array([[cell or "nan" for cell in line[:width]] for line in lines], np.float64)
+        # A cell is empty where there are no points, or no frames.
+        count, length = (0 if np.isnan(last) else int(last) + 1 for last in rows[-1, :2])
+        expected = np.indices((max(count, 1), max(length, 1))).reshape(2, -1).T
+        if not np.array_equal(np.nan_to_num(rows[:, :2]), expected):
+            raise UserError("its rows are not those of every point in every frame, in this order")
+        paths = rows.reshape(max(count, 1), max(length, 1), -1)[:count, :length]
+        named = len(columns) > width
+        names = [line[width] for line in lines[:: max(length, 1)]][:count] if named else None
+        frame_width, frame_height, fps = rows[0, 9:]
         return cls(
-            rows[..., 2:4].astype(np.float32),
-            rows[..., 4] > 0,
-            queries,
-            (int(header["width"]), int(header["height"])),
-            float(header["fps"]),
-            rows[..., 5].astype(np.float32),
+            paths[..., 2:4].astype(np.float32),
+            paths[..., 4] > 0,
+            rows[:: max(length, 1), 6:9][:count].astype(np.float32),
+            (int(frame_width), int(frame_height)),
+            float(fps),
+            paths[..., 5].astype(np.float32),
+            names,
         )

@@ -140,5 +140,6 @@ class TrackingModel(nn.Module):
         scale = np.array([size[0] / width, size[1] / height], np.float32)
         pixels = xy.float().cpu().numpy() * scale
         certainty = confidence.float().cpu().numpy()
-        tracks = Tracks(pixels, certainty > 0, queries.txy, size, fps, certainty)
+        names = queries.names
+        tracks = Tracks(pixels, certainty > 0, queries.txy, size, fps, certainty, names)
         return tracks.shown_from(self.config.inference.shown_from)

@@ -36,6 +36,8 @@ def find_folder(name: str, hub: dict[str, Any]) -> Path:
     if (ASSETS / name / CONFIG).is_file():
         return ASSETS / name
     if Path(name).is_dir():
+        if not (Path(name) / CONFIG).is_file() and (Path(name) / "best" / CONFIG).is_file():
+            raise UserError(f"{name} is a training run; name the tracker in it: {name}/best")
         return Path(name)
     shipped = ", ".join(p.parent.name for p in ASSETS.glob(f"*/{CONFIG}")) or "none"
     if name.count("/") != 1 or Path(name).parent.is_dir():

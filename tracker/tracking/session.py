@@ -9,7 +9,7 @@ from tracker.head.tracking_head import FrameFeatures
 from tracker.memory import BoundedMemory
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
-from tracker.registry import Progress
+from tracker.progress import Progress, reported
 from tracker.tracking.blocks import follow_blocks
 from tracker.tracking.model import TrackingModel
 from tracker.video.video import Video
@@ -33,12 +33,12 @@ class TrackSession:
         self._last = (0, video.read(0, 0))
 
     @torch.inference_mode()
-    def track(self, queries: Queries, progress: Progress | None = None) -> Tracks:
+    def track(self, queries: Queries, progress: Progress | bool | None = None) -> Tracks:
         """Follow queries through the whole video, forwards and backwards in time.
 
         Args:
             queries: in frames and pixels of the video.
-            progress: called with steps done and steps in all.
+            progress: as `PointTracker.track` takes it.
 
         Returns:
             Tracks in pixels of the video.
@@ -48,15 +48,16 @@ class TrackSession:
         """
         tracker, video = self._tracker, self._video
         queries.check(video.size, len(video))
-        found = follow_blocks(
-            tracker.head,
-            tracker.fine_queries(queries, video.size),
-            len(video),
-            self._features,
-            tracker.config.inference,
-            self._memory,
-            progress or (lambda done, total: None),
-        )
+        with reported(progress, len(video), "tracking") as on_progress:
+            found = follow_blocks(
+                tracker.head,
+                tracker.fine_queries(queries, video.size),
+                len(video),
+                self._features,
+                tracker.config.inference,
+                self._memory,
+                on_progress,
+            )
         return tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
 
     def _features(self, start: int, stop: int) -> FrameFeatures:

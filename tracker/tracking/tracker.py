@@ -15,14 +15,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
+
+import torch
 
 from tracker.devices import check_device
 from tracker.errors import UserError
 from tracker.memory import BoundedMemory
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
-from tracker.registry import Progress
+from tracker.progress import Progress
 from tracker.tracking.model import TrackingModel
 from tracker.tracking.saving import find_folder, load_folder, save_folder
 from tracker.tracking.session import TrackSession
@@ -39,13 +41,16 @@ SESSION_MEMORY = 2**30
 class PointTracker(TrackingModel):
     """Follows any point through any video; its parts are those of `TrackingModel`."""
 
-    def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
+    def track(
+        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+    ) -> Tracks:
         """Follow queries through a whole video, forwards and backwards in time.
 
         Args:
             video: of any size and length; memory does not grow with its length.
             queries: in frames and pixels of the video.
-            progress: called with steps done and steps in all.
+            progress: True shows a bar, False none, None one in notebooks for long videos; or a
+                function that is called with steps done and steps in all.
 
         Returns:
             Tracks in pixels of the video.
@@ -77,6 +82,20 @@ class PointTracker(TrackingModel):
             UserError: a query lies outside the frame.
         """
         return TrackStream(self.eval(), queries, size, fps)
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move head and backbone, as `torch.nn.Module.to` does.
+
+        A device may be `auto` as well: a GPU where there is one, else the CPU.
+
+        Raises:
+            UserError: there is no such device.
+        """
+        if args and isinstance(args[0], str):
+            args = (check_device(args[0]), *args[1:])
+        elif isinstance(kwargs.get("device"), str):
+            kwargs["device"] = check_device(kwargs["device"])
+        return super().to(*args, **kwargs)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write a folder that `from_pretrained` reads: config, head, template and backbone.
@@ -127,7 +146,13 @@ class PointTracker(TrackingModel):
         name_or_path: str | Path,
         changes: dict[str, Any] | None = None,
         template: str | Path | None = None,
-        **hub: Any,
+        device: str | torch.device = "cpu",
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        token: str | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
     ) -> PointTracker:
         """Load a tracker: `mini`, a folder that `save_pretrained` wrote, or a hub id.
 
@@ -137,17 +162,31 @@ class PointTracker(TrackingModel):
                 `{"fine_size": [384, 384], "inference": {"iterations": 6}}`.
             template: a file to use instead of its own; a template belongs to an input size and a
                 window, so it must be another where `changes` has others.
-            **hub: `revision`, `cache_dir`, `token` and the like, for a hub id.
+            device: where it goes, as torch names devices, or `auto`: a GPU where there is one.
+            revision: of a hub id: branch, tag or commit.
+            cache_dir: where downloads are kept; None takes the hub's own folder.
+            token: of an account that may read a private repository.
+            force_download: whether to download what is there already.
+            local_files_only: whether to keep to what is there already.
 
         Returns:
-            The tracker, on the CPU. Its backbone and template are those that it was saved with, or
+            The tracker. Its backbone and template are those that it was saved with, or
             those that were named here.
 
         Raises:
             UserError: it is not there; a file is missing, damaged or another tracker's; or its
                 weights do not fit its config.
         """
-        return load_folder(cls, find_folder(str(name_or_path), hub), changes or {}, template)
+        target = check_device(device)
+        hub = {
+            "revision": revision,
+            "cache_dir": cache_dir,
+            "token": token,
+            "force_download": force_download,
+            "local_files_only": local_files_only,
+        }
+        folder = find_folder(str(name_or_path), hub)
+        return load_folder(cls, folder, changes or {}, template).to(target)
 
 
 class PretrainedTrackers:
@@ -165,8 +204,7 @@ class PretrainedTrackers:
         Raises:
             UserError: as there, or no such device.
         """
-        target = check_device(device)
-        return PointTracker.from_pretrained(name, changes).to(target)
+        return PointTracker.from_pretrained(name, changes, device=device)
 
 
 pretrained_trackers = PretrainedTrackers()

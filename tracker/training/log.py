@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tracker.extras import needs
 from tracker.files import atomic_path
+from tracker.progress import Bar
 from tracker.training.run_folder import RunFolder
 
 with needs("train"):
@@ -44,7 +44,7 @@ class TrainingLog:
         self._board = SummaryWriter(str(self._run.path), purge_step=self._step + 1)
         self._file = self._run.history.open("a", newline="")
         self._writer = csv.writer(self._file)
-        self._bar = tqdm(total=self._max_steps, initial=self._step, unit="step", desc="training")
+        self._bar = Bar(total=self._max_steps, initial=self._step, unit="steps", desc="training")
         self._scores: dict[str, str] = {}
         return self
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.extras import needs
 from tracker.training.log import TrainingLog
 from tracker.training.run_folder import RunFolder
@@ -233,6 +233,7 @@ class TrainingLoop(Generic[AnyTask]):
             UserError: the loss became NaN or infinite; the batch's seeds are saved.
         """
         self._resume()
+        self._tell_if_finished()
         stream = self.steps.stream(self.step)
         # The first batch is made before the folder, so that bad data leaves nothing behind.
         stream = chain(list(islice(stream, 1)), stream)
@@ -258,6 +259,15 @@ class TrainingLoop(Generic[AnyTask]):
             with averaged_weights(self.task.averaged, self.ema):
                 self.run.save_weights(self.run.last, self.task.save)
         return self.best
+
+    def _tell_if_finished(self) -> None:
+        if self.progress() >= 1 and self.is_main:
+            log.warning(
+                "the run in %s was finished already, after %d steps; to go on, raise "
+                "training.max_steps or training.max_minutes, or begin another run_dir",
+                self.run.path,
+                self.step,
+            )
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.progress() >= 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracker.errors import UserError, log
+from tracker.video.display import deinterlaced, picture_stream, pixel_aspect, shown_size
 from tracker.video.source import DEFAULT_FPS, VideoInfo
 
 if TYPE_CHECKING:
@@ -35,12 +36,22 @@ class FileSource:
     ones, where the container does not say how many there should be. Where the file turns out to be
     cut short, frames are counted by decoding once, and `info.warning` says how many are good.
 
+    Frames are shown as players show them: turned upright, and stretched where the file says that
+    its pixels are not square.
+
+    Args:
+        path: of the file.
+        deinterlace: make whole frames of those whose odd and even lines are of different times.
+
     Raises:
         UserError: nothing that ffmpeg can decode.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, deinterlace: bool = False) -> None:
         self._path = path
+        self._deinterlace = deinterlace
+        self._interlaced = False
+        self._pixel_aspect = 1.0
         self._index: list[int] = []
         self._rotation = 0
         self._cursor: _Cursor | None = None
@@ -53,14 +64,22 @@ class FileSource:
             ) from error
         if self.info.warning:
             log.warning("%s", self.info.warning)
+        if self.info.interlaced and not deinterlace:
+            log.warning(
+                "%s is interlaced: where moving edges look like combs, read it with --deinterlace "
+                "(deinterlace=True)",
+                path,
+            )
 
     def _probe(self) -> VideoInfo:
         with self._open() as container:
-            if container.format.name == "tty" or not container.streams.video:
-                raise UserError(f"{self._path} holds no video; name a video file")
-            stream = container.streams.video[0]
+            stream = picture_stream(container)
+            if container.format.name == "tty" or stream is None:
+                what = "but a cover picture" if container.streams.video else "at all"
+                raise UserError(f"{self._path} holds no video {what}; name a video file")
+            self._pixel_aspect = pixel_aspect(stream)
             rate = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
-            packets = _read_packets(container, rate)
+            packets = _read_packets(container, stream, rate)
             tick = float(stream.time_base or 0)
             codec = stream.codec_context.name
             counted = stream.frames > 0
@@ -89,6 +108,8 @@ class FileSource:
             fps=rate,
             variable_frame_rate=_rate_varies(self._index, tick, rate),
             rotation=self._rotation,
+            pixel_aspect=self._pixel_aspect,
+            interlaced=self._interlaced,
             codec=codec,
             warning=warning,
         )
@@ -140,17 +161,22 @@ class FileSource:
     def _decode(self, start: int) -> Iterator[np.ndarray]:
         """Yield upright frames from `start` on, up to the last that decodes."""
         # MPEG-TS lands after the frame asked for: then seek further back, then read from the start.
-        for target in (start, start - SEEK_MARGIN, None):
+        early = start - self._deinterlace  # the filter looks at the frame before
+        for target in (early, early - SEEK_MARGIN, None):
             if target is not None and (target <= 0 or not self._index):
                 continue
             with self._open() as container:
-                container.streams.video[0].thread_type = "AUTO"
+                stream = picture_stream(container)
+                assert stream is not None, "it was there when the file was opened"
+                stream.thread_type = "AUTO"
                 if target is not None:
-                    container.seek(self._index[target], stream=container.streams.video[0])
-                decoded = _good_frames(container)
+                    container.seek(self._index[target], stream=stream)
+                decoded = _good_frames(container, stream)
+                if self._deinterlace:
+                    decoded = deinterlaced(decoded, stream)
                 first = next(decoded, None)
                 position = 0 if target is None else self._position(first)
-                if first is None or position > start:
+                if first is None or position > max(early, 0):
                     continue
                 for frame in islice(chain([first], decoded), start - position, None):
                     yield self._upright(frame)
@@ -165,7 +191,9 @@ class FileSource:
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
         turns = round(frame.rotation / 90) % 4
         self._rotation = 90 * turns
-        rgb = frame.to_ndarray(format="rgb24")
+        self._interlaced = self._interlaced or frame.interlaced_frame
+        width, height = shown_size((frame.width, frame.height), self._pixel_aspect)
+        rgb = frame.to_ndarray(format="rgb24", width=width, height=height)
         return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 
 
@@ -194,11 +222,12 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _good_frames(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+def _good_frames(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.VideoFrame]:
     """Yield decoded frames up to the first error."""
     import av
 
-    stream = container.streams.video[0]
     try:
         for packet in container.demux(stream):
             # Decoding nothing hands over the frames that the decoder still holds.
@@ -229,12 +258,13 @@ class _Packets:
     whole: int
 
 
-def _read_packets(container: av.container.InputContainer, rate: float) -> _Packets:
+def _read_packets(
+    container: av.container.InputContainer, stream: av.VideoStream, rate: float
+) -> _Packets:
     import av
 
-    stream = container.streams.video[0]
     stamps: list[int | None] = []
-    streams = (*container.streams.video, *container.streams.audio)
+    streams = (stream, *container.streams.audio)
     hidden, reached, suspect, damaged = 0, 0.0, None, False
     try:
         for packet in container.demux(streams):

@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracker.errors import UserError
-from tracker.video.arrays import ArraySource
+from tracker.video.arrays import ArraySource, is_tensor, listed_frames, tensor_frames
 from tracker.video.decoder import FileSource
-from tracker.video.image_folder import ImageFolderSource
+from tracker.video.image_files import (
+    IMAGE_SUFFIXES,
+    ImageFilesSource,
+    files_of_pattern,
+    images_in,
+    is_image,
+)
+from tracker.video.pages import PagesSource
 from tracker.video.source import DEFAULT_FPS, FrameSource, VideoInfo
 from tracker.video.video import Video
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Source = str | Path | np.ndarray | Tensor | Sequence[Any] | Video
+
 
 def load_video(
-    source: str | Path | np.ndarray | Video,
+    source: Source,
     start: int = 0,
     stop: int | None = None,
     stride: int = 1,
     fps: float | None = None,
+    deinterlace: bool = False,
 ) -> Video:
     """Open a video without decoding it.
 
     Args:
-        source: a file that ffmpeg knows, a folder of images (in natural order of their names),
-            a `.npy` file or array of shape `(T, H, W, 3)` or `(T, H, W)`, or a `Video`.
+        source: a file that ffmpeg knows, an image file, a folder of images (in natural order of
+            their names), a pattern of image files such as `shot_%04d.png` or `shot_*.png`, a `.npy`
+            file or array of shape `(T, H, W, 3)`, `(T, H, W)` or, for one picture, `(H, W, 3)`, a
+            tensor `(T, 3, H, W)`, a list of pictures (arrays, Pillow images, file names), or a
+            `Video`. Pixels are bool, uint8, uint16 or floats in 0..1 or 0..255.
         start: the first frame to keep.
         stop: the frame to stop before; None keeps all from `start` on.
         stride: keep every so manyth frame.
         fps: frames per second of folders and arrays, which do not say; 24 by default.
+        deinterlace: interpolate every other line of the frames of an interlaced file.
 
     Returns:
         A `Video` whose frame 0 is frame `start` of the source.
@@ -40,7 +59,13 @@ def load_video(
     """
     if fps is not None and not 0 < fps < np.inf:
         raise UserError(f"fps {fps} is not a rate; give a positive number of frames per second")
-    video = source if isinstance(source, Video) else Video(open_source(source, fps))
+    if isinstance(source, Video):
+        video = source
+    else:
+        opened = open_source(source, fps, deinterlace)
+        if deinterlace and not isinstance(opened, FileSource):
+            raise UserError("only video files can be deinterlaced; leave it out for images, arrays")
+        video = Video(opened)
     return video.select(start, stop, stride)
 
 
@@ -53,24 +78,51 @@ def probe(path: str | Path) -> VideoInfo:
     return load_video(path).info
 
 
-def open_source(source: str | Path | np.ndarray, fps: float | None) -> FrameSource:
-    """Choose the reader for a path or array.
+def open_source(source: Source, fps: float | None, deinterlace: bool = False) -> FrameSource:
+    """Choose the reader for whatever holds frames.
 
     Raises:
         UserError: the path is missing, empty or nothing that holds frames.
     """
+    rate = fps or DEFAULT_FPS
+    if isinstance(source, str | Path):
+        return _open_path(str(source), fps, deinterlace)
+    if is_tensor(source):
+        return ArraySource(tensor_frames(source), rate, name="tensor")
     if isinstance(source, np.ndarray):
-        return ArraySource(source, fps=fps or DEFAULT_FPS, name="array")
-    path = Path(source)
+        return ArraySource(source, rate, name="array")
+    if isinstance(source, list | tuple):
+        return ArraySource(listed_frames(source), rate, name="list")
+    raise UserError(
+        f"a video cannot be read from {type(source).__name__}; give a path, an array (T, H, W, 3), "
+        "a tensor (T, 3, H, W) or a list of pictures"
+    )
+
+
+def _open_path(source: str, fps: float | None, deinterlace: bool) -> FrameSource:
+    rate = fps or DEFAULT_FPS
+    path = Path(os.path.expanduser(source))
     if not os.path.exists(path):  # False too for what cannot be a name, where Path raises
-        raise UserError(f"video {path} does not exist; check the path")
+        files = files_of_pattern(str(path))
+        if not files:
+            raise UserError(f"video {path} does not exist; check the path")
+        if all(is_image(file) for file in files):
+            return ImageFilesSource(files, rate, name=files[0].resolve().parent.name)
+        if len(files) > 1:
+            raise UserError(
+                f"the pattern {source} names {len(files)} files, of which {files[0]} is one; "
+                "name one video, or images alone"
+            )
+        path = files[0]
     if path.is_dir():
-        return ImageFolderSource(path, fps=fps or DEFAULT_FPS)
+        return ImageFilesSource(images_in(path), rate, name=path.resolve().name or str(path))
     if path.stat().st_size == 0:
         raise UserError(f"video {path} is empty (0 bytes); copy or download it again")
     if path.suffix == ".npy":
-        return ArraySource(_map_npy(path), fps=fps or DEFAULT_FPS, name=path.name)
-    return FileSource(path)
+        return ArraySource(_map_npy(path), rate, name=path.name)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return PagesSource(path, fps)
+    return FileSource(path, deinterlace)
 
 
 def _map_npy(path: Path) -> np.ndarray:

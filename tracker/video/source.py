@@ -18,11 +18,13 @@ class VideoInfo:
 
     Attributes:
         name: file or folder name, for messages and output names.
-        size: `(W, H)` in pixels, after rotation.
+        size: `(W, H)` in pixels as they are shown: turned upright, and square.
         num_frames: frames that can be decoded.
         fps: average frames per second.
         variable_frame_rate: True where frame durations differ by more than rounding.
         rotation: degrees counter-clockwise that the file's tag asks for; already applied.
+        pixel_aspect: width by height of the pixels as they are stored; already applied.
+        interlaced: True where the odd and even lines of a frame are of different times.
         codec: name of the codec, or of the kind of source.
         warning: a line for the user where the file is damaged, else None.
     """
@@ -33,6 +35,8 @@ class VideoInfo:
     fps: float
     variable_frame_rate: bool = False
     rotation: int = 0
+    pixel_aspect: float = 1.0
+    interlaced: bool = False
     codec: str = "array"
     warning: str | None = None
 

@@ -1,7 +1,7 @@
 """Reading video lazily and writing it.
 
 One class, `Video`, hides where frames come from: a file that ffmpeg can decode (through PyAV),
-a folder of images, a `.npy` file or an array in memory. Frames are `(H, W, 3) uint8` RGB, upright
+image files, a `.npy` file or an array in memory. Frames are `(H, W, 3) uint8` RGB, upright
 (rotation tags are honoured), and are read in chunks of bounded size, so that the length of a
 video never decides how much memory is needed.
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import overload
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Video:
 
     @classmethod
     def from_array(cls, frames: np.ndarray, fps: float = 24.0, name: str = "array") -> Video:
-        """Wrap `(T, H, W, 3)` or `(T, H, W)` frames, uint8 or float in 0..1.
+        """Wrap frames as `ArraySource` takes them, such as `(T, H, W, 3) uint8`.
 
         Raises:
             UserError: the array has another shape or type, or no frames.
@@ -75,6 +76,29 @@ class Video:
 
     def __len__(self) -> int:
         return self.num_frames
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Video: ...
+
+    def __getitem__(self, index: int | slice) -> np.ndarray | Video:
+        """Return a frame `(H, W, 3) uint8`, or the video of a slice of frames.
+
+        Raises:
+            IndexError: there is no such frame.
+            UserError: the slice holds no frame, or its step is negative.
+        """
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            return self.select(start, stop, step)
+        start = range(len(self))[index]
+        return self.read(start, start + 1)[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield all frames in order, each `(H, W, 3) uint8`."""
+        return self.frames()
 
     def __repr__(self) -> str:
         width, height = self.size

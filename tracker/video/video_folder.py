@@ -28,6 +28,8 @@ class VideoFolder:
 def open_video_folder(folder: str | Path) -> VideoFolder:
     """Open every file below a folder, subfolders included, that has a video's suffix.
 
+    Hidden files, such as the `._clip.mp4` that macOS leaves, are not looked at.
+
     Raises:
         UserError: no such folder.
     """
@@ -35,7 +37,9 @@ def open_video_folder(folder: str | Path) -> VideoFolder:
     if not root.is_dir():
         raise UserError(f"folder {folder} does not exist; name a folder of videos")
     found = VideoFolder({}, {})
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES):
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() not in VIDEO_SUFFIXES or path.name.startswith("."):
+            continue
         try:
             found.videos[str(path)] = load_video(path)
         except UserError as error:

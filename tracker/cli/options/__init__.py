@@ -1,0 +1,1 @@
+"""Groups of options, and what they ask for: one file each."""

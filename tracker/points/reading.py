@@ -1,0 +1,90 @@
+"""Files of queries.
+
+- CSV has a header with the columns `t`, `x`, `y`, and `name` where points have names; others are
+  ignored. The `tracks.csv` of an earlier run gives what its points were tracked from.
+- JSON holds a list of `[t, x, y]` or of `{"t":, "x":, "y":, "name":}`.
+- NPZ holds an array `queries` of shape `(N, 3)`, and `names` where points have names.
+
+So the `tracks.npz` and `tracks.csv` of an earlier run are query files themselves.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tracker.errors import UserError
+from tracker.files import UNREADABLE
+from tracker.points.tracks import CSV_COLUMNS, Tracks
+
+Rows = tuple[np.ndarray, list[str] | None]
+"""Rows `(N, 3)` of t, x, y, and the names of the points."""
+
+
+def read_queries(path: str | Path) -> Rows:
+    """Read rows of t, x, y, and names where the file has them.
+
+    Raises:
+        UserError: missing, malformed, or of another type.
+    """
+    path = Path(path)
+    readers = {".csv": _read_csv, ".json": _read_json, ".npz": _read_npz}
+    if path.suffix.lower() not in readers:
+        raise UserError(f"queries file {path} is not one of .csv, .json, .npz")
+    if not os.path.isfile(path):  # False too for what cannot be a name, where Path raises
+        raise UserError(f"queries file {path} does not exist; check the path")
+    try:
+        return readers[path.suffix.lower()](path)
+    except UserError:
+        raise
+    except (*UNREADABLE, csv.Error) as error:
+        raise UserError(
+            f"queries file {path} cannot be read ({error}); it must hold t, x, y for each point"
+        ) from error
+
+
+def _read_csv(path: Path) -> Rows:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        columns = set(reader.fieldnames or ())
+        if set(CSV_COLUMNS) <= columns:
+            tracks = Tracks.load(path)
+            return tracks.queries, None if tracks.names is None else list(tracks.names)
+        if not {"t", "x", "y"} <= columns:
+            raise UserError(f"queries file {path} needs a first line with the columns t,x,y")
+        rows, names = [], []
+        for row in reader:
+            try:
+                rows.append([float(row[column]) for column in ("t", "x", "y")])
+            except (ValueError, TypeError):
+                raise UserError(
+                    f"line {reader.line_num} of {path} is not three numbers t,x,y"
+                ) from None
+            names.append(row.get("name") or "")
+    return np.array(rows, np.float32).reshape(-1, 3), names if "name" in columns else None
+
+
+def _read_json(path: Path) -> Rows:
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(entries, dict):
+        entries = entries["queries"]
+    rows = [[e["t"], e["x"], e["y"]] if isinstance(e, dict) else e for e in entries]
+    for number, row in enumerate(rows):
+        if isinstance(row, list) and len(row) == 2:
+            raise UserError(
+                f"queries file {path}: entry {number} is {row}; write [t, x, y], the frame first "
+                "(0 for the first frame)"
+            )
+    names = [e.get("name", "") if isinstance(e, dict) else "" for e in entries]
+    txy = np.array(rows, np.float32).reshape(len(rows), 3)
+    return txy, names if any(names) else None
+
+
+def _read_npz(path: Path) -> Rows:
+    with np.load(path, allow_pickle=False) as data:
+        names = data["names"].tolist() if "names" in data else None
+        return np.asarray(data["queries"], np.float32), names
