@@ -298,8 +298,10 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     stamps: list[int] = []
     good_frames = decoder._good_frames
 
-    def counting(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-        for frame in good_frames(container):
+    def counting(
+        container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        for frame in good_frames(container, stream):
             stamps.append(frame.pts)
             yield frame
 
