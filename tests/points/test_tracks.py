@@ -57,9 +57,9 @@ def test_file_gives_back_the_same_tracks(
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-@settings(deadline=None, max_examples=40)
-@given(tracks=tracks_strategy(named=True))
 @pytest.mark.parametrize("suffix", [".npz", ".csv"])
+@settings(deadline=None, max_examples=25)
+@given(tracks=tracks_strategy(named=True))
 def test_files_keep_names(
     suffix: str, tracks: Tracks, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
