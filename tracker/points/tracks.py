@@ -255,7 +255,8 @@ class Tracks:
             writer = csv.writer(file)
             names = self.names
             writer.writerow(CSV_COLUMNS if names is None else [*CSV_COLUMNS, "name"])
-            for point in range(len(self)) or [""]:
+            points: Sequence[Any] = range(len(self)) or [""]
+            for point in points:
                 query = [""] * 3 if point == "" else queries[point]
                 name = [] if names is None else [names[point] if point != "" else ""]
                 for frame in range(self.num_frames) or [""]:
