@@ -72,7 +72,8 @@ def nested_bar(items: Sequence[T], label: str, unit: str = "clips") -> Iterable[
 @contextmanager
 def progress_bar(label: str, unit: str = "frames", total: int | None = None) -> Iterator[Progress]:
     """Show a bar that is moved by calling what this yields with steps done and steps in all."""
-    with Bar(desc=label, unit=f" {unit}", total=total, leave=False, delay=0.5) as bar:
+    # Without a delay: the first step may take long, and people see what it is that takes long.
+    with Bar(desc=label, unit=f" {unit}", total=total, leave=False) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

@@ -3,9 +3,8 @@
 - CSV has a header with the columns `t`, `x`, `y`, and `name` where points have names; others are
   ignored. The `tracks.csv` of an earlier run gives what its points were tracked from.
 - JSON holds a list of `[t, x, y]` or of `{"t":, "x":, "y":, "name":}`.
-- NPZ holds an array `queries` of shape `(N, 3)`, and `names` where points have names.
-
-So the `tracks.npz` and `tracks.csv` of an earlier run are query files themselves.
+- NPZ holds an array `queries` of shape `(N, 3)`, and `names` where points have names; so the
+  `tracks.npz` of an earlier run is itself a query file.
 """
 
 from __future__ import annotations
@@ -52,8 +51,8 @@ def _read_csv(path: Path) -> Rows:
         reader = csv.DictReader(file)
         columns = set(reader.fieldnames or ())
         if set(CSV_COLUMNS) <= columns:
-            tracks = Tracks.load(path)
-            return tracks.queries, None if tracks.names is None else list(tracks.names)
+            earlier = Tracks.load(path)
+            return earlier.queries, None if earlier.names is None else list(earlier.names)
         if not {"t", "x", "y"} <= columns:
             raise UserError(f"queries file {path} needs a first line with the columns t,x,y")
         rows, names = [], []

@@ -288,10 +288,10 @@ class Tracks:
             array.tolist() for array in (self.queries, self.xy, self.confidence)
         )
         visible = self.visible.astype(int).tolist()
-        names = None if self.names is None else list(self.names)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*CSV_COLUMNS, *(["name"] if self.names is not None else [])])
+            names = self.names
+            writer.writerow(CSV_COLUMNS if names is None else [*CSV_COLUMNS, "name"])
             points: Sequence[Any] = range(len(self)) or [""]
             for point in points:
                 query = [""] * 3 if point == "" else queries[point]
@@ -307,25 +307,27 @@ class Tracks:
     def _read_csv(cls, path: Path) -> Tracks:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
-            columns, lines = next(reader, []), list(reader)
-        width = len(CSV_COLUMNS)
-        if columns[:width] != CSV_COLUMNS or columns[width:] not in ([], ["name"]):
-            raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
-        rows = np.array([[cell or "nan" for cell in line[:width]] for line in lines], np.float64)
+            header = next(reader, None)
+            if header not in (CSV_COLUMNS, [*CSV_COLUMNS, "name"]):
+                raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
+            cells = list(reader)
+        numbers = [[cell or "nan" for cell in row[: len(CSV_COLUMNS)]] for row in cells]
+        rows = np.array(numbers, np.float64)
         # A cell is empty where there are no points, or no frames.
         count, length = (0 if np.isnan(last) else int(last) + 1 for last in rows[-1, :2])
         expected = np.indices((max(count, 1), max(length, 1))).reshape(2, -1).T
         if not np.array_equal(np.nan_to_num(rows[:, :2]), expected):
             raise UserError("its rows are not those of every point in every frame, in this order")
         paths = rows.reshape(max(count, 1), max(length, 1), -1)[:count, :length]
-        named = len(columns) > width
-        names = [line[width] for line in lines[:: max(length, 1)]][:count] if named else None
-        frame_width, frame_height, fps = rows[0, 9:]
+        width, height, fps = rows[0, 9:]
+        names = None
+        if header != CSV_COLUMNS:
+            names = [row[-1] for row in cells[:: max(length, 1)][:count]]
         return cls(
             paths[..., 2:4].astype(np.float32),
             paths[..., 4] > 0,
             rows[:: max(length, 1), 6:9][:count].astype(np.float32),
-            (int(frame_width), int(frame_height)),
+            (int(width), int(height)),
             float(fps),
             paths[..., 5].astype(np.float32),
             names,
