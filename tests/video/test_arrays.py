@@ -80,7 +80,7 @@ CHANNELS_FIRST = torch.from_numpy(VALUES).permute(0, 3, 1, 2)
         [Image.fromarray(frame) for frame in VALUES],
         tuple(VALUES),
     ],
-    ids=str,
+    ids=lambda frames: type(frames).__name__,
 )
 def test_frames_as_people_hold_them(frames: object) -> None:
     np.testing.assert_array_equal(load_video(frames).read(), VALUES)
@@ -119,7 +119,7 @@ def test_files_of_a_list_are_frames_in_its_order(tmp_path: Path) -> None:
         (7, "cannot be read from int"),
         (None, "cannot be read from NoneType"),
     ],
-    ids=str,
+    ids=lambda frames: type(frames).__name__,
 )
 def test_what_is_no_video_is_refused_by_name(source: object, words: str) -> None:
     with pytest.raises(UserError, match=words):
