@@ -91,7 +91,7 @@ class TestRun:
         assert "random_moved_layers" in out and ("beats" in out or "does NOT beat" in out)
 
     def test_unreadable_videos_are_listed(self, finished: tuple[Path, str, Path]) -> None:
-        assert "skipped 1 videos" in finished[1] and "broken.mp4" in finished[1]
+        assert "skipped 1 files" in finished[1] and "broken.mp4" in finished[1]
 
     def test_transformers_loads_the_result(self, finished: tuple[Path, str, Path]) -> None:
         best = finished[0] / "best"

@@ -1,4 +1,4 @@
-"""The command line: `vjepa-tracker track | demo | analyze`."""
+"""The command line: `vjepa-tracker track | demo | analyze | matching`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from tracker.cli.analyze import add_analyze
 from tracker.cli.demo import run_demo
+from tracker.cli.matching import add_matching
 from tracker.cli.track import DESCRIPTION, _add_track, _add_tracker
 from tracker.errors import exit_on_user_error
 
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", default="outputs/demo", metavar="DIR", help="default: %(default)s")
     demo.set_defaults(run=run_demo)
     add_analyze(commands)
+    add_matching(commands)
     return parser
 
 

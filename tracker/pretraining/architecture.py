@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -80,3 +82,14 @@ def random_model(config: Any) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return VJEPA2Model(config)
+
+
+def save_backbone(model: Any, folder: Path, dtype: torch.dtype) -> None:
+    """Write transformers' `config.json` and `model.safetensors`, with weights of some precision.
+
+    The config says float32, so that half-precision files load into arithmetic that every CPU has.
+    """
+    copy.deepcopy(model).to(dtype).save_pretrained(folder)
+    config = copy.deepcopy(model.config)
+    config.dtype = torch.float32
+    config.save_pretrained(folder)
