@@ -13,6 +13,7 @@ from tracker.errors import UserError
 from tracker.pretraining.architecture import open_model
 from tracker.pretraining.distill.batches import DistillBatches
 from tracker.pretraining.distill.crops import CropDrawer
+from tracker.pretraining.distill.fresh import FreshBatches
 from tracker.pretraining.distill.model import DistillModel
 from tracker.pretraining.distill.sources import find_sources
 from tracker.pretraining.distill.task import DistillTask
@@ -79,14 +80,27 @@ def _distillation(
     objective, crops, views = (instantiate(config[n]) for n in ("distill", "crops", "views"))
     masked = config.objective == "both"
     sources, skipped = find_sources(config.photographs, config.videos)
-    with accelerator.main_process_first():
-        teacher = open_teacher(settings.name, settings.layer, accelerator.device)
-        maps = prepare_maps(
-            settings.cache, sources, teacher, views, settings.cache_gb, accelerator.is_main_process
-        )
     patch, tubelet = student.config.patch_size, student.config.tubelet_size
     kinds = list(instantiate(config.masks).values()) if masked else []
-    drawer = CropDrawer(maps.views, crops, patch, tubelet, maps.lag if settings.correct_lag else 0.0)
-    model = DistillModel(student, maps.mean, maps.std, objective, masked).to(accelerator.device)
+    teacher = open_teacher(settings.name, settings.layer, accelerator.device)
+    batches: NumberedBatches
+    if settings.when == "each_crop":
+        if config.training.workers:
+            raise UserError("teacher.when=each_crop runs the teacher here: set training.workers=0")
+        batches = FreshBatches(
+            sources, teacher, crops, views, patch, tubelet, settings.memory_gb, settings.correct_lag
+        )
+        mean, std = batches.statistics()
+    elif settings.when == "once":
+        with accelerator.main_process_first():
+            show = accelerator.is_main_process
+            maps = prepare_maps(settings.cache, sources, teacher, views, settings.cache_gb, show)
+        lag = maps.lag if settings.correct_lag else 0.0
+        drawer = CropDrawer(maps.views, crops, patch, tubelet, lag)
+        batches = DistillBatches(drawer, crops, kinds, patch)
+        mean, std, skipped = maps.mean, maps.std, skipped | maps.skipped
+    else:
+        raise UserError(f"teacher.when={settings.when}: use once or each_crop")
+    model = DistillModel(student, mean, std, objective, masked).to(accelerator.device)
     task = DistillTask(model, instantiate(config.validation), *measured)
-    return task, DistillBatches(drawer, crops, kinds, patch), skipped | maps.skipped
+    return task, batches, skipped

