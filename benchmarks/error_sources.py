@@ -56,6 +56,8 @@ def errors(
     """Take a sample's errors apart.
 
     Args:
+        sample: the scene.
+        tracker: whose errors they are.
         coarse: the same tracker without refinement.
 
     Returns:
@@ -73,16 +75,17 @@ def errors(
     }
     distance = {k: np.linalg.norm(xy - truth.xy, axis=-1) for k, xy in found.items()}
     distance["either"] = np.minimum(distance["flow"], distance["coarse match"])
-    visibility_logits = (np.arange(len(sample.video)) > truth.queries[:, :1]) & ~truth.occluded
-    by_group = {("held", k): d[visibility_logits & held] for k, d in distance.items()}
+    visible = (np.arange(len(sample.video)) > truth.queries[:, :1]) & ~truth.occluded
+    by_group = {("held", k): d[visible & held] for k, d in distance.items()}
     for found_by in ("coarse match", "refined"):  # where flow is lost, its position means nothing
-        by_group["lost", found_by] = distance[found_by][visibility_logits & ~held]
+        by_group["lost", found_by] = distance[found_by][visible & ~held]
     by_limit = [score_sample(tracks.shown_from(limit), sample, "first") for limit in LIMITS]
     return by_group, by_limit
 
 
 @exit_on_user_error
 def main() -> int:
+    """Print the errors as a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -105,11 +108,11 @@ def main() -> int:
             collected[key].append(values)
         scores.append(by_limit)
     pooled = {key: np.concatenate(values) for key, values in collected.items()}
-    visible = sum(len(values) for (_, found_by), values in pooled.items() if found_by == "refined")
+    total = sum(len(values) for (_, found_by), values in pooled.items() if found_by == "refined")
     print("| flow | share | found by | " + " | ".join(f"<{t}" for t in THRESHOLDS) + " |")
     for (group, found_by), values in pooled.items():
         within = " | ".join(f"{100 * np.mean(values < t):.1f}" for t in THRESHOLDS)
-        print(f"| {group} | {100 * len(values) / visible:.1f} | {found_by} | {within} |")
+        print(f"| {group} | {100 * len(values) / total:.1f} | {found_by} | {within} |")
     print("| shown from | AJ | delta_avg | OA |")
     for limit, by_scene in zip(LIMITS, zip(*scores, strict=True), strict=True):
         mean = mean_metrics(by_scene)

@@ -2,7 +2,7 @@
 
     python benchmarks/lk_memory.py                    all queries on frame 0: one pass forwards
     python benchmarks/lk_memory.py --spread           queries on all frames: both passes
-    python benchmarks/lk_memory.py --frames 1000      a quick look
+    python benchmarks/lk_memory.py --frames 1000      in less time
 
 Tracking runs in a process of its own, so that writing the video does not count.
 """
@@ -64,6 +64,7 @@ def track(path: Path, spread: bool) -> None:
 
 
 def main() -> None:
+    """Write a long video and track it in another process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--spread", action="store_true", help="queries on all frames")

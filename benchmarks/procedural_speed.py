@@ -1,7 +1,9 @@
 """Clips per second of the procedural renderer on one CPU thread.
 
-Run from the root of the repository: python -m benchmarks.procedural_speed
+python benchmarks/procedural_speed.py
 """
+
+from __future__ import annotations
 
 import time
 
@@ -12,7 +14,7 @@ from tracker.scenes.textures import TextureBank
 
 
 def clips_per_second(config: SceneConfig, batch_size: int, batches: int) -> float:
-    """Speed over different scenes, since scenes differ in cost."""
+    """Return the speed over different scenes, since scenes differ in cost."""
     textures = TextureBank.builtin()
     render_scenes([0], config, textures)
     start = time.perf_counter()
@@ -22,6 +24,7 @@ def clips_per_second(config: SceneConfig, batch_size: int, batches: int) -> floa
 
 
 def main() -> None:
+    """Print the speed of small and of large clips."""
     torch.set_num_threads(1)
     small = SceneConfig(frames=8, height=128, width=128)
     large = SceneConfig(frames=24, height=256, width=256)

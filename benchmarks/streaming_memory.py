@@ -18,10 +18,11 @@ from tracker.points.queries import Queries
 from tracker.tracking.tracker import PointTracker
 
 WINDOW = 200
-"""Frames whose largest reading is told."""
+"""Frames over which the largest reading counts."""
 
 
 def main() -> None:
+    """Track a stream and print the peak of every window."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -45,6 +45,7 @@ LAYERS = {"mini": (2, 4, 6, 8), "vitl": (6, 12, 18, 24), "vith": (8, 16, 24, 32)
 
 
 def build(name: str, iterations: int, fine: int) -> PointTracker:
+    """Return a tracker of random weights with the backbone of that name."""
     from transformers import VJEPA2Config, VJEPA2Model
 
     torch.manual_seed(0)
@@ -110,6 +111,7 @@ def measure(
 
 
 def main() -> None:
+    """Measure for each number of points, and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+from tracker.video.video import Video
 
 if TYPE_CHECKING:
     from tracker.analysis.features import Features
@@ -68,3 +71,10 @@ def open_features(checkpoint: Path) -> Callable[..., Features]:
         return Features.open(Settings(**(settings | changes)))
 
     return open_
+
+
+def flashing_video(length: int, at: int) -> Video:
+    """A still video with one tubelet that differs."""
+    video = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8).repeat(length, 0)
+    video[at : at + 2] = 255 - video[at : at + 2]
+    return Video.from_array(video)

@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,14 @@ pytest_plugins = ["analysis_fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (64, 48)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m fast` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as fast what is not marked as slow."""
+    for item in items:
+        if item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.fast)
 
 
 def render_frames(count: int, size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
@@ -145,19 +152,14 @@ def class_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_cli(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Outcome]:
+def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Call `vjepa-tracker` in this process, for tests of many inputs."""
 
     def run(*args: str | Path) -> Outcome:
-        code = 0
-        with monkeypatch.context() as patch, np.errstate():
-            patch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it
-            try:
-                main([str(arg) for arg in args])
-            except SystemExit as stop:
-                code = stop.code if isinstance(stop.code, int) else 1
+        try:
+            code = main([str(arg) for arg in args])
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
         out, err = capsys.readouterr()
         return Outcome(code, out, err)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tracker.baselines import LucasKanadeTracker, StaticTracker
 from tracker.errors import UserError
+from tracker.points.geometry import inside_frame
 from tracker.points.queries import Queries
 from tracker.video.video import Video
 
@@ -68,7 +69,7 @@ def test_a_track_passes_through_its_query(
 
 def test_lk_hides_points_that_leave_the_frame(video: Video) -> None:
     tracks = LucasKanadeTracker().track(video, Queries(np.array([[0, 90.0, 36.0]])))
-    inside = ((tracks.xy >= 0) & (tracks.xy < SIZE)).all(axis=-1)
+    inside = inside_frame(tracks.xy, SIZE)
     assert tracks.visible[0, :4].all() and not tracks.visible[0, 7:].any()
     assert not (tracks.visible & ~inside).any()
     assert (tracks.confidence[~tracks.visible] == 0).all()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+
 import pytest
 
-from tracker.errors import UserError, exit_on_user_error
+from tracker.errors import UserError, exit_on_user_error, log
 
 
 def test_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,3 +47,27 @@ def test_result_and_arguments_pass_through() -> None:
         return a + b
 
     assert main(1, b=2) == 3
+
+
+def test_a_user_error_is_a_value_error() -> None:
+    assert issubclass(UserError, ValueError)
+
+
+def test_warnings_are_lines_on_stderr_once_and_while_a_command_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @exit_on_user_error
+    def inner() -> None:
+        log.warning("clip %s is short", "a.mp4")
+        logging.getLogger("tracker.video").warning("from below")
+        log.info("not shown")
+        warnings.warn("a library warns", stacklevel=1)
+
+    @exit_on_user_error
+    def outer() -> None:
+        inner()
+
+    outer()
+    expected = ["clip a.mp4 is short", "from below", "a library warns"]
+    assert capsys.readouterr().err.splitlines() == [f"warning: {line}" for line in expected]
+    assert not log.handlers

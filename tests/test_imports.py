@@ -12,7 +12,7 @@ import tracker
 PACKAGE = Path(tracker.__file__).parent
 LEVELS = [
     ("errors",),
-    ("files", "devices", "progress", "settings"),
+    ("extras", "files", "devices", "progress", "settings"),
     ("video",),
     ("points",),
     ("registry", "scenes", "features", "flow"),

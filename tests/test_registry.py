@@ -39,6 +39,29 @@ def test_wrong_names_are_refused(name: str, words: str) -> None:
         make_tracker(name)
 
 
+@pytest.mark.parametrize("name", ["lk", "static"])
+def test_baselines_have_no_settings(name: str) -> None:
+    with pytest.raises(UserError, match=f"tracker '{name}' has no settings .* inference is given"):
+        make_tracker(name, {"inference": {"iterations": 6}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"inferrence": {"iterations": 6}}, "no setting inferrence; the nearest is inference"),
+        ({"inference": {"iteration": 6}}, "the nearest is inference.iterations"),
+        ({"block": 24}, "no setting block; the nearest is inference.block"),
+        ({"inference": {"block": "few"}}, "inference.block=few must be a whole number"),
+        ({"inference": 3}, "inference=3 must be settings"),
+        ({"head": {"use_rgb": "flase"}}, "head.use_rgb=flase must be true or false"),
+        ({"backbone": {"frame_mode": "twice"}}, "must be tubelet or offset or duplicate"),
+    ],
+)
+def test_wrong_settings_of_a_tracker_are_refused(changes: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        make_tracker("vjepa", changes, device="cpu")
+
+
 def test_a_learned_tracker_goes_where_it_is_told() -> None:
     assert make_tracker("vjepa", device="cpu").device.type == "cpu"
     with pytest.raises(UserError, match="device cuda:99 cannot be used"):

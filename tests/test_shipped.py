@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,4 +64,19 @@ def test_files_are_small() -> None:
 def test_mini_is_the_default() -> None:
     config = make_tracker("vjepa").config
     assert config == PointTracker.from_pretrained("mini").config
-    assert config.backbone.source == "mini"  # weights from a file, not drawn anew
+    # Weights from a file, not drawn anew: those in the tracker's own folder.
+    assert config.backbone.source == str(ASSETS / "mini" / "backbone")
+
+
+def test_the_shipped_tracker_takes_its_backbone_along(tmp_path: Path) -> None:
+    """The backbone called `mini` may be another one in a later version."""
+    shipped = PointTracker.from_pretrained("mini")
+    shipped.save_pretrained(tmp_path / "copy")
+    weights = tmp_path / "copy" / "backbone" / "model.safetensors"
+    assert weights.read_bytes() == (ASSETS / "mini" / "backbone" / weights.name).read_bytes()
+    assert json.loads((tmp_path / "copy" / "config.json").read_text()) == json.loads(
+        (ASSETS / "mini" / "config.json").read_text()
+    )
+    copied = PointTracker.from_pretrained(tmp_path / "copy")
+    assert copied.config.backbone.source == str((tmp_path / "copy" / "backbone").resolve())
+    assert copied.fingerprint == shipped.fingerprint  # it does not matter where files lie

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from transformers import VJEPA2Config, VJEPA2Model
 
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
+from tracker.features.template import PositionalTemplate
+from tracker.features.template_fitter import TemplateFitter
 from tracker.head import HeadConfig
 from tracker.tracking.config import TrackerConfig
 from tracker.tracking.follower import InferenceConfig
@@ -63,6 +66,28 @@ def save_tiny_backbone(folder: Path) -> Path:
     """Write a tiny checkpoint as transformers does."""
     tiny_encoder().save_pretrained(folder)
     return folder
+
+
+def save_other_backbone(folder: Path) -> Path:
+    """Write a tiny checkpoint of other weights."""
+    model = tiny_encoder()
+    model.encoder.layernorm.weight.data += 0.5
+    model.save_pretrained(folder)
+    return folder
+
+
+def fitted(tracker: PointTracker, seed: int = 0) -> PositionalTemplate:
+    """Return a template of a tracker's backbone, from a few clips of noise."""
+    fitter = TemplateFitter(tracker.backbone)
+    fitter.update(torch.rand(3, 8, 3, 64, 64, generator=torch.Generator().manual_seed(seed)))
+    return fitter.finish()
+
+
+def forget_fingerprints(folder: Path) -> None:
+    """Make a saved tracker one of earlier versions, which recorded none."""
+    content = json.loads((folder / "config.json").read_text())
+    del content["fingerprints"]
+    (folder / "config.json").write_text(json.dumps(content))
 
 
 def tiny_tracker(

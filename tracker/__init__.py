@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from tracker.errors import UserError
     from tracker.points.queries import Queries
     from tracker.points.tracks import Tracks
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tracker.video.video import Video
     from tracker.video.writing import write_video
 
+# Public names and their modules.
 _PUBLIC = {
     "PointTracker": "tracker.tracking.tracker",
     "Queries": "tracker.points.queries",
@@ -37,6 +39,7 @@ __all__ = [
     "Tracks",
     "UserError",
     "Video",
+    "__version__",
     "load_video",
     "make_tracker",
     "write_video",
@@ -45,6 +48,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import public names when they are first used, so that `lk` does not wait for torch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("vjepa-tracker")
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'tracker' has no attribute {name!r}")

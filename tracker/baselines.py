@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
+from tracker.points.geometry import inside_frame
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.registry import Progress
@@ -17,6 +18,7 @@ class StaticTracker:
     """Every point stays where it was asked for. The floor that any tracker must beat."""
 
     def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
+        """Return tracks that stay at their queries; see `Tracker.track`."""
         queries.check(video.size, len(video))
         xy = np.repeat(queries.xy[:, None], len(video), axis=1)
         visible = np.ones(xy.shape[:2], bool)
@@ -47,6 +49,10 @@ class LucasKanadeTracker:
         self.max_round_trip = max_round_trip
 
     def track(self, video: Video, queries: Queries, progress: Progress | None = None) -> Tracks:
+        """Follow queries frame by frame, one direction of time after the other.
+
+        See `Tracker.track`.
+        """
         queries.check(video.size, len(video))
         count, length = len(queries), len(video)
         xy = np.repeat(queries.xy[:, None], length, axis=1)
@@ -62,7 +68,7 @@ class LucasKanadeTracker:
                 done += 1
                 if progress:
                     progress(min(done, total), total)
-        confidence[~((xy >= 0) & (xy < video.size)).all(axis=-1)] = 0
+        confidence[~inside_frame(xy, video.size)] = 0
         return Tracks(xy, confidence > 0, queries.txy, video.size, video.fps, confidence)
 
     def _follow(
@@ -96,7 +102,8 @@ def lucas_kanade(
     """Follow points from one image to another and back again.
 
     Args:
-        start_image, end_image: `(H, W) uint8`.
+        start_image: `(H, W) uint8`.
+        end_image: of the same kind.
         xy: `(N, 2)` raster pixels in the first image.
         window: side of the matched patch, in pixels.
         levels: pyramid levels above the full resolution.
@@ -107,9 +114,23 @@ def lucas_kanade(
     """
     # OpenCV counts from pixel centres, we from the image's corner.
     start = np.ascontiguousarray(xy - 0.5, np.float32)[:, None]
-    options = {"winSize": (window, window), "maxLevel": levels}
-    there, found, _ = cv2.calcOpticalFlowPyrLK(start_image, end_image, start, None, **options)
-    back, found_back, _ = cv2.calcOpticalFlowPyrLK(end_image, start_image, there, None, **options)
+    there, found = _flow(start_image, end_image, start, window, levels)
+    back, found_back = _flow(end_image, start_image, there, window, levels)
     missed = np.linalg.norm((back - start)[:, 0], axis=-1)
     lost = (found[:, 0] == 0) | (found_back[:, 0] == 0)
     return there[:, 0] + 0.5, np.where(lost, np.inf, missed)
+
+
+def _flow(
+    from_image: np.ndarray, to_image: np.ndarray, points: np.ndarray, window: int, levels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where OpenCV finds points `(N, 1, 2)`, and whether it does `(N, 1)`."""
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        from_image,
+        to_image,
+        points,
+        np.empty_like(points),
+        winSize=(window, window),
+        maxLevel=levels,
+    )
+    return np.asarray(moved), np.asarray(found)

@@ -35,8 +35,10 @@ class Tracker(Protocol):
 _FACTORIES: dict[str, str] = {
     "static": "tracker.baselines:StaticTracker",
     "lk": "tracker.baselines:LucasKanadeTracker",
-    "vjepa": "tracker.tracking.tracker:PretrainedTracker",
+    "vjepa": "tracker.tracking.tracker:pretrained_trackers",
 }
+LEARNED = {"vjepa"}
+"""Those that have settings, and a device to run on."""
 
 
 def tracker_names() -> list[str]:
@@ -49,19 +51,26 @@ def make_tracker(name: str, changes: dict[str, Any] | None = None, device: str =
 
     Args:
         name: one of `tracker_names`.
-        changes: settings of a learned tracker to replace; the baselines have none.
+        changes: settings of a learned tracker to replace, nested as in its `TrackerConfig`; the
+            baselines have none.
         device: where a learned tracker runs, as torch names devices, or `auto`: a GPU where there
             is one, else the CPU.
 
     Raises:
-        UserError: no tracker of that name, it takes no argument, or there is no such device.
+        UserError: no tracker of that name, it takes no argument or no settings, it has no such
+            setting, or there is no such device.
     """
     base, _, argument = name.partition("@")
     if base not in _FACTORIES:
         raise UserError(f"no tracker is called {base!r}; choose from {', '.join(tracker_names())}")
     module, factory = _FACTORIES[base].split(":")
     build = getattr(import_module(module), factory)
-    settings = {"changes": changes, "device": device} if base == "vjepa" else {}
+    if changes and base not in LEARNED:
+        raise UserError(
+            f"tracker {base!r} has no settings to change, but {', '.join(changes)} is given; "
+            f"give settings to {', '.join(sorted(LEARNED))} alone"
+        )
+    settings = {"changes": changes, "device": device} if base in LEARNED else {}
     if not argument:
         return build(**settings)
     if not hasattr(build, "from_argument"):

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from tracker.analysis.moving_objects import LARGEST, SMALLEST, moving_objects
 from tracker.analysis.positional import analyze_positional
-from tracker.analysis.similarity import positional_share, random_places, similarities
+from tracker.analysis.similarity import random_places, similarities
 from tracker.analysis.variability import (
     cosine_variability,
     l2_variability,
@@ -19,6 +19,7 @@ from tracker.analysis.variability import (
     tokens_on_object,
 )
 from tracker.errors import UserError
+from tracker.features.moments import positional_share
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

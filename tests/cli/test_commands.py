@@ -157,6 +157,12 @@ def test_evaluate_does_not_run_a_hostile_pickle(
         (["benchmark.path={file}", "overlays=all"], ["overlays=all"]),
         (["benchmark.path={file}", "output_dir=tiny.pkl/out"], ["output folder"]),
         (["benchmark.path={file}", "changes=3"], ["changes=3"]),
+        (["benchmark.path={file}", "+changes.inference.block=8"], ["'static' has no settings"]),
+        (
+            ["benchmark.path={file}", "trackers=[vjepa]", "+changes.inferrence.iterations=6"],
+            ["no setting inferrence", "the nearest is inference"],
+        ),
+        (["benchmark.path={file}", "+experiment=train/vitl"], ["vjepa-tracker train"]),
     ],
 )
 def test_evaluate_refuses_in_one_line(

@@ -73,9 +73,7 @@ def rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_run(
-    pictures: list[str], teacher: Path, run_command: Callable, tmp_path: Path
-) -> None:
+def test_run(pictures: list[str], teacher: Path, run_command: Callable, tmp_path: Path) -> None:
     """The command leaves a folder that transformers loads, and tells what it did."""
     command = [ENTRY, "objective=distill", *TINY, *pictures, f"teacher.name={teacher}"]
     outcome = run_command(*command, "run_dir=run", "teacher.cache=maps", cwd=tmp_path)

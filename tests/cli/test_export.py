@@ -33,7 +33,7 @@ def test_settings_and_template_change_and_the_head_stays(
     fitter = TemplateFitter(wider)
     fitter.update(torch.rand(2, 8, 3, 96, 96))
     fitter.finish().save(tmp_path / "t96.safetensors")
-    told = ["--changes", "backbone.input_size=[96,96]", "fine_size=[96,96]"]
+    told = ["--set", "backbone.input_size=[96,96]", "--set", "fine_size=[96,96]"]
     command = ["-m", "data_prep.export_tracker", trained, "--out", tmp_path / "new"]
 
     refused = run_command(*command, *told, cwd=tmp_path)
@@ -51,8 +51,8 @@ def test_settings_and_template_change_and_the_head_stays(
 
 
 def test_changes_must_be_settings(trained: Path, tmp_path: Path, run_command: Callable) -> None:
-    command = ["-m", "data_prep.export_tracker", trained, "--out", tmp_path / "new", "--changes"]
-    for wrong in ("fine_size", "fine_size=[7,7]"):
+    command = ["-m", "data_prep.export_tracker", trained, "--out", tmp_path / "new", "--set"]
+    for wrong in ("fine_size", "fine_size=[7,7]", "fine_siz=[64,64]", "fine_size=[64"):
         result = run_command(*command, wrong, cwd=tmp_path)
         assert result.code == 2, wrong
         assert result.err.count("\n") == 1

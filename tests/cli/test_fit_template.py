@@ -38,7 +38,7 @@ def test_fits_on_videos_and_lists_the_broken(
     tmp_path: Path, video_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(options(tmp_path, 4, "--videos", str(video_folder)))
-    assert "skipped" in capsys.readouterr().out
+    assert "warning: skipped" in capsys.readouterr().err
     assert (tmp_path / "t.safetensors").exists()
 
 
@@ -50,7 +50,7 @@ def test_a_video_that_breaks_off_is_replaced_by_others(
 ) -> None:
     write_damaged(video_folder / "damaged.mp4")
     main(options(tmp_path, 6, "--videos", str(video_folder)))
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().err
     assert "clips that could not be read" in printed and "damaged.mp4 could only" in printed
     assert PositionalTemplate.load(tmp_path / "t.safetensors").report.clips == 6
 

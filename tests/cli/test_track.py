@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from tracker.cli.main import build_parser
-from tracker.cli.track import choose_queries
+from tracker.cli.track import build_parser, choose_queries
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.video.loading import load_video
@@ -28,7 +28,7 @@ def mask(tmp_path: Path) -> Path:
 
 
 def chosen(video: Video, *options: str | Path) -> Queries:
-    args = build_parser().parse_args(["track", "clip.mp4", *map(str, options)])
+    args = build_parser().parse_args(["clip.mp4", *map(str, options)])
     return choose_queries(args, video)
 
 
@@ -71,6 +71,59 @@ def test_static_tracker_stride_and_default_folder(
     assert run_cli("track", clip, *options).code == 0
     tracks = Tracks.load(tmp_path / "outputs" / "clip" / "tracks.npz")
     assert (tracks.xy == 5).all() and tracks.num_frames == 10 and tracks.fps == 4
+
+
+def test_nothing_is_overwritten_unless_asked_for(
+    run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, monkeypatch: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other" / "clip.mp4"
+    other.parent.mkdir()
+    other.write_bytes(clip.read_bytes())
+    options = ["--tracker", "static", "--stop", "4", "--save", "npz", "--points"]
+    for number, (video, place) in enumerate([(clip, "0,1,1"), (other, "0,2,2"), (clip, "0,3,3")]):
+        assert run_cli("track", video, *options, place).code == 0
+        folder = tmp_path / "outputs" / ("clip" if number == 0 else f"clip-{number + 1}")
+        assert Tracks.load(folder / "tracks.npz").queries[0, 1] == number + 1
+    out = tmp_path / "outputs" / "clip"
+    refused(run_cli("track", other, *options, "0,4,4", "--out", out), "--overwrite", str(out))
+    assert Tracks.load(out / "tracks.npz").queries[0, 1] == 1
+    replaced = run_cli("track", other, *options, "0,5,5", "--overwrite", "--save", "csv")
+    assert replaced.code == 0, replaced.err
+    assert [path.name for path in out.iterdir()] == ["tracks.csv"]
+    assert Tracks.load(out / "tracks.csv").queries[0, 1] == 5
+
+
+@pytest.mark.parametrize("kinds", [["npz"], ["csv", "png"], ["mp4"], ["npz", "csv", "png", "mp4"]])
+def test_save_chooses_the_files(
+    run_cli: Callable, clip: Path, tmp_path: Path, kinds: list[str]
+) -> None:
+    options = ["--tracker", "static", "--grid", "2", "--stop", "4", "--save", ",".join(kinds)]
+    result = run_cli("track", clip, *options, "--out", tmp_path / "out")
+    assert result.code == 0, result.err
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {f"tracks.{kind}" for kind in kinds}
+    assert result.out.count("written: ") == len(kinds)
+
+
+def test_settings_reach_the_tracker(
+    run_cli: Callable, clip: Path, tmp_path: Path, monkeypatch: Callable
+) -> None:
+    from tracker.tracking.tracker import PointTracker
+
+    tracked, track = [], PointTracker.track
+
+    def spy(self: PointTracker, *args: object) -> Tracks:
+        tracked.append((self.config, torch.get_num_threads()))
+        return track(self, *args)
+
+    monkeypatch.setattr(PointTracker, "track", spy)
+    options = ["--set", "inference.block=24", "--set", "fine_size=[64,96]", "--threads", "1"]
+    size = ["--grid", "2", "--stop", "2", "--save", "npz", "--out", tmp_path / "out"]
+    result = run_cli("track", clip, *size, *options)
+    assert result.code == 0, result.err
+    ((config, threads),) = tracked
+    assert (config.inference.block, config.fine_size, threads) == (24, (64, 96), 1)
 
 
 def test_a_run_can_start_from_the_tracks_of_another(
@@ -157,6 +210,14 @@ def test_video_without_a_frame_that_decodes(
         (["--start", "9", "--stop", "3"], ["no frames from 9 to 3"]),
         (["--stride", "0"], ["stride 0"]),
         (["--fps", "-1"], ["fps -1"]),
+        (["--save", "npz,avi"], ["'avi'", "npz, csv, png, mp4"]),
+        (["--save", ""], ["--save ''"]),
+        (["--threads", "0"], ["threads=0"]),
+        (["--set", "inference.blok=24"], ["inference.blok", "the nearest is inference.block"]),
+        (["--set", "block=24"], ["the nearest is inference.block"]),
+        (["--set", "inference.block=few"], ["inference.block=few must be a whole number"]),
+        (["--set", "inference.block"], ["--set inference.block: write KEY=VALUE"]),
+        (["--set", "inference.block=8", "--tracker", "lk"], ["'lk' has no settings"]),
         (["--tracker", "nope"], ["'nope'", "lk, static"]),
         (["--queries", "nowhere.csv"], ["nowhere.csv does not exist"]),
         (["--mask", "nowhere.png"], ["nowhere.png cannot be read"]),

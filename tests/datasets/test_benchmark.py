@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from tracker.datasets.benchmark import Sample
-from tracker.datasets.rendered import ProceduralBenchmark
 from tracker.errors import UserError
-from tracker.scenes.renderer import SceneConfig
 from tracker.video.video import Video
 
 
@@ -42,18 +40,3 @@ def test_tracks_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=f"clip: {words}"):
         Sample(video, points, occluded)
-
-
-def test_rendered_scenes_are_the_same_every_time() -> None:
-    config = SceneConfig(frames=4, height=48, width=64, points=6)
-    benchmark = ProceduralBenchmark(scenes=2, config=config)
-    loaders = dict(benchmark)
-    assert list(loaders) == ["scene-000", "scene-001"]
-    one, again = (load() for load in (loaders["scene-001"], dict(benchmark)["scene-001"]))
-    assert one.video.size == (64, 48) and one.points.shape == (6, 4, 2)
-    np.testing.assert_array_equal(one.video.read(), again.video.read())
-    np.testing.assert_array_equal(one.points, again.points)
-    other = loaders["scene-000"]()
-    assert not np.array_equal(one.video.read(), other.video.read())
-    inside = (one.points >= 0).all(-1) & (one.points <= 1).all(-1)
-    assert inside[~one.occluded].all()

@@ -1,4 +1,4 @@
-"""Readers of Kubric and PointOdyssey, on tiny files in the published layouts."""
+"""Clips cut from annotated videos: their shape, and points that stay on their pixels."""
 
 from __future__ import annotations
 
@@ -7,74 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from annotated_folders import (
+    write_kubric,
+    write_point_odyssey,
+)
 
 from tracker.datasets.kubric import kubric_tracks, read_kubric
 from tracker.datasets.point_odyssey import point_odyssey_tracks, read_point_odyssey
 from tracker.datasets.track_folders import FolderTracks
 from tracker.errors import UserError
-
-FRAMES, HEIGHT, WIDTH, POINTS = 6, 40, 60, 5
-
-
-def tracks(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """True positions `(N, T, 2)`, and visibility that is true in the first frame."""
-    rng = np.random.default_rng(seed)
-    xy = rng.uniform([5, 5], [WIDTH - 5, HEIGHT - 5], (POINTS, FRAMES, 2)).astype(np.float32)
-    visible = rng.random((POINTS, FRAMES)) > 0.3
-    visible[:, 0] = True
-    return xy, visible
-
-
-def write_frames(folder: Path, xy: np.ndarray, pattern: str) -> None:
-    """Draw each point as a bright pixel in its own shade."""
-    folder.mkdir(parents=True)
-    for t in range(FRAMES):
-        picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-        for point, (x, y) in enumerate(xy[:, t]):
-            picture[int(y), int(x)] = 255 - 20 * point
-        Image.fromarray(picture).save(folder / pattern.format(t))
+from tracker.points.geometry import inside_frame
 
 
 @pytest.fixture
 def kubric(tmp_path: Path) -> Path:
-    for number in range(2):
-        name = f"{number:04d}"
-        xy, visible = tracks(number)
-        write_frames(tmp_path / name / "frames", xy, "{:03d}.png")
-        np.save(tmp_path / name / f"{name}.npy", {"coords": xy, "visibility": ~visible})
-    return tmp_path
+    return write_kubric(tmp_path)
 
 
 @pytest.fixture
 def odyssey(tmp_path: Path) -> Path:
-    xy, visible = tracks(0)
-    write_frames(tmp_path / "scene" / "rgbs", xy, "rgb_{:05d}.png")
-    valid = np.ones_like(visible)
-    valid[1, 2:] = False
-    np.savez(
-        tmp_path / "scene" / "anno.npz",
-        trajs_2d=xy.swapaxes(0, 1),
-        visibs=visible.T,
-        valids=valid.T,
-    )
-    return tmp_path
-
-
-def test_kubric_visibility_is_inverted_as_published(kubric: Path) -> None:
-    xy, visible = tracks(0)
-    annotated = read_kubric(kubric / "0000")
-    np.testing.assert_array_equal(annotated.xy, xy)
-    np.testing.assert_array_equal(annotated.visible, visible)
-    np.testing.assert_array_equal(read_kubric(kubric / "0000", inverted=False).visible, ~visible)
-
-
-def test_point_odyssey_axes_and_validity(odyssey: Path) -> None:
-    xy, visible = tracks(0)
-    annotated = read_point_odyssey(odyssey / "scene")
-    np.testing.assert_array_equal(annotated.xy, xy)
-    assert not annotated.visible[1, 2:].any()
-    np.testing.assert_array_equal(annotated.visible[2:], visible[2:])
+    return write_point_odyssey(tmp_path)
 
 
 def test_clips_have_one_shape_and_numbers_fix_them(kubric: Path) -> None:
@@ -107,7 +59,7 @@ def test_points_outside_the_crop_are_invisible(kubric: Path) -> None:
     source = kubric_tracks(str(kubric), 6, (16, 16), 5, "occluded")
     for number in range(10):
         _, xy, visible = source.clips([number])
-        inside = ((xy >= 0) & (xy < 16)).all(-1)
+        inside = inside_frame(xy, (16, 16))
         assert not (visible & ~inside).any()
 
 

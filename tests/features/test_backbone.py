@@ -133,6 +133,33 @@ def test_a_saved_checkpoint_gives_the_same_features_and_fingerprint(tmp_path: Pa
     assert half.fingerprint() == loaded.fingerprint()
 
 
+def test_what_is_in_memory_is_saved_as_it_was_given(tmp_path: Path) -> None:
+    """Not as it was rounded for a device."""
+    backbone = tiny_backbone(dtype="bfloat16")
+    video = torch.rand(1, 4, 3, 64, 64)
+    backbone(video)
+    backbone.save(tmp_path / "new" / "tiny")
+    settings = {"layers": (1, 2), "input_size": (64, 64), "window": 8}
+    loaded = FrozenBackbone(BackboneConfig(str(tmp_path / "new" / "tiny"), **settings))
+    assert torch.equal(loaded(video).features, tiny_backbone()(video).features)
+    assert loaded.fingerprint() == backbone.fingerprint()
+    plain = VJEPA2Model.from_pretrained(tmp_path / "new" / "tiny")
+    assert torch.equal(plain.encoder.layernorm.weight, loaded.model.encoder.layernorm.weight)
+
+
+def test_a_folder_is_copied_and_a_name_stays_a_name(tmp_path: Path) -> None:
+    folder = save_tiny_backbone(tmp_path / "tiny")
+    local = FrozenBackbone(BackboneConfig(str(folder), (1,), (64, 64), 8))
+    local.save(tmp_path / "copy")
+    assert not local.has_name
+    for file in ("config.json", "model.safetensors"):
+        assert (tmp_path / "copy" / file).read_bytes() == (folder / file).read_bytes()
+    named = FrozenBackbone(BackboneConfig("mini-random", input_size=(64, 64), window=4))
+    assert named.has_name and not tiny_backbone().has_name
+    with pytest.raises(UserError, match="mini-random is loaded by its name"):
+        named.save(tmp_path / "named")
+
+
 def test_weights_are_read_at_the_first_use(tmp_path: Path) -> None:
     folder = save_tiny_backbone(tmp_path / "tiny")
     (folder / "model.safetensors").unlink()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import tiny_backbone, tiny_encoder
+from tiny_models import tiny_backbone, tiny_encoder, tiny_tracker
 
 from tracker.errors import UserError
-from tracker.features.backbone import BackboneConfig, FrozenBackbone
-from tracker.features.template import PositionalTemplate
+from tracker.features.backbone import BackboneConfig, FeatureVolume, FrozenBackbone
+from tracker.features.template import PositionalTemplate, TemplateReport
 from tracker.features.template_fitter import TemplateFitter
+from tracker.tracking.tracker import PointTracker
 
 
 def fit(clips: int = 6, frames: int = 8, **changes: object) -> tuple[PositionalTemplate, object]:
@@ -58,6 +60,46 @@ def test_short_and_long_clips_use_the_slots_of_their_windows() -> None:
         torch.testing.assert_close(residuals, expected)
 
 
+def test_no_positional_bias_comes_back_in_half_precision() -> None:
+    """The mean over clips of what is left at a place is 0 but for the noise of rounding."""
+    phase = torch.arange(2)
+    place = 8 + torch.randn(1, 1, 2, 16, 4, 4, generator=torch.Generator().manual_seed(0))
+    content = torch.randn(256, 1, 2, 16, 4, 4, generator=torch.Generator().manual_seed(1))
+    content -= content.mean(0)
+    features = (place + content).bfloat16()
+    template = PositionalTemplate(
+        place[0], torch.ones(1, 16), {}, "", TemplateReport(2, [1.0], [1.0])
+    )
+    residuals = template.subtract(FeatureVolume(features, phase.repeat_interleave(2), phase))
+    assert residuals.dtype == torch.float32
+    rounded = features - place.bfloat16()  # the arithmetic of the features' own precision
+    ours, theirs = (x.float().mean(0).square().mean().sqrt() for x in (residuals, rounded))
+    assert ours < 0.002
+    assert theirs > 5 * ours
+
+
+def test_the_template_is_brought_to_a_device_once() -> None:
+    template, _ = fit()
+    volume = tiny_backbone()(torch.rand(1, 8, 3, 64, 64))
+    away = replace(volume, features=volume.features.to("meta"))
+    assert template.subtract(away).device.type == "meta"
+    first = template._on(torch.device("meta"))
+    template.subtract(away)
+    again = template._on(torch.device("meta"))
+    assert all(one is two for one, two in zip(first, again, strict=True))
+    assert template.subtract(volume).device.type == "cpu"
+    assert list(template._placed) == [torch.device("cpu")]  # nothing stays on the other device
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_template_follows_its_tracker() -> None:
+    tracker = tiny_tracker()
+    tracker = PointTracker(tracker.config, fit()[0], tracker.backbone)
+    for device in ("cuda", "cpu"):
+        video = torch.rand(1, 8, 3, 64, 64, device=device)
+        assert tracker.to(device).residuals(video)[0].device.type == device
+
+
 def test_report_tells_convergence_and_positional_share() -> None:
     few, _ = fit(clips=4)
     many, _ = fit(clips=24)
@@ -83,8 +125,10 @@ def test_save_and_load(tmp_path: Path) -> None:
     loaded = PositionalTemplate.load(tmp_path / "t.safetensors")
     torch.testing.assert_close(loaded.mean, template.mean, atol=2e-3, rtol=1e-3)
     assert torch.equal(loaded.std, template.std)
-    assert (loaded.identity, loaded.fingerprint) == (template.identity, template.fingerprint)
+    assert (loaded.identity, loaded.fingerprint()) == (template.identity, template.fingerprint())
     assert loaded.report == template.report
+    more, _ = fit(clips=7)
+    assert more.fingerprint() != template.fingerprint()
     loaded.check(tiny_backbone())
 
 

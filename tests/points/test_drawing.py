@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -79,6 +80,33 @@ def test_trails_run_through_visible_places_only() -> None:
     assert not hidden[:, 85:165].any()
     short = changed(draw_tracks(GRAY, make_tracks(path), 5, trail=1))
     assert short[:, 175:190].any() and not short[:, :165].any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_trails_are_the_lines_between_neighbouring_visible_places(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    xy = random.uniform(0, (400, 300), (6, 7, 2))
+    visible = random.random((6, 7)) > 0.3
+    visible[:, -1] = False  # the dots are drawn last, and hide what lies below them
+    picture = draw_tracks(GRAY, make_tracks(xy.tolist(), visible.tolist()), 6)
+    tracks = make_tracks(xy.tolist(), visible.tolist())
+    lines = GRAY.copy()
+    places = np.rint((tracks.xy - 0.5) * 16).astype(int)
+    for point, colour in enumerate(point_colours(tracks).tolist()):
+        for t in range(6):
+            if visible[point, t] and visible[point, t + 1]:
+                ends = (places[point, t].tolist(), places[point, t + 1].tolist())
+                cv2.line(lines, *ends, colour, 1, cv2.LINE_AA, 4)
+    expected = cv2.addWeighted(lines, 0.75, GRAY, 0.25, 0)
+    for (x, y), colour in zip(places[:, -1].tolist(), point_colours(tracks).tolist(), strict=True):
+        cv2.circle(expected, (x, y), 2 << 4, colour, 1, cv2.LINE_AA, 4)
+    np.testing.assert_array_equal(picture, expected)
+
+
+def test_a_trail_ends_where_a_position_is_out_of_reach() -> None:
+    for far in ((np.nan, 5), (np.inf, 5), (1e9, -1e9)):
+        picture = changed(draw_tracks(GRAY, make_tracks([[(50, 150), far, (80, 150)]]), 2))
+        assert picture[145:155, 75:85].any() and picture.sum() < 100
 
 
 def test_points_out_of_reach_are_left_out() -> None:

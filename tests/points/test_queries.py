@@ -94,6 +94,12 @@ def test_what_is_not_a_query_is_refused(txy: list, words: str) -> None:
         Queries(np.array(txy))
 
 
+@pytest.mark.parametrize("txy", ["points", [[0, 1, 2], [0, 1]], [["a", "b", "c"]], None])
+def test_what_is_no_number_is_refused(txy: object) -> None:
+    with pytest.raises(UserError, match="rows of"):
+        Queries(txy)  # type: ignore[arg-type]
+
+
 def test_mask_keeps_points_inside_it(tmp_path: Path) -> None:
     mask = np.zeros((48, 64), np.uint8)
     mask[10:30, 20:60] = 255

@@ -137,7 +137,28 @@ def test_confidence_defaults_to_visibility() -> None:
 )
 def test_shapes_that_do_not_fit_are_refused(field: str, value: np.ndarray) -> None:
     fields = {name: getattr(example(), name) for name in Tracks.__dataclass_fields__}
-    with pytest.raises(ValueError, match=field):
+    with pytest.raises(UserError, match=field):
+        Tracks(**{**fields, field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("xy", "positions"),
+        ("xy", [[[1, 2]], [[1]]]),
+        ("queries", None),
+        ("confidence", "sure"),
+        ("size", 64),
+        ("size", (64, 48, 3)),
+        ("size", (0, 48)),
+        ("fps", "fast"),
+        ("fps", 0),
+        ("fps", float("nan")),
+    ],
+)
+def test_what_is_no_number_is_refused(field: str, value: object) -> None:
+    fields = {name: getattr(example(), name) for name in Tracks.__dataclass_fields__}
+    with pytest.raises(UserError):
         Tracks(**{**fields, field: value})
 
 

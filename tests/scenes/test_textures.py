@@ -1,4 +1,6 @@
-"""Texture bank: where pictures come from; outlines: what sprites are cut along."""
+"""Texture bank: where pictures come from."""
+
+from __future__ import annotations
 
 import pytest
 import torch
@@ -6,8 +8,7 @@ from PIL import Image
 from torch import Generator
 
 from tracker.errors import UserError
-from tracker.scenes.outlines import draw_outline
-from tracker.scenes.textures import TextureBank
+from tracker.scenes.textures import TextureBank, open_textures
 
 
 @pytest.fixture(scope="module")
@@ -70,23 +71,10 @@ def test_missing_and_empty_folders_are_user_errors(tmp_path):
         TextureBank([])
 
 
-@pytest.mark.parametrize("texels", [12, 90])
-def test_outlines_stay_inside_their_square(texels):
-    generator = Generator().manual_seed(0)
-    areas = []
-    for _ in range(100):
-        outline = draw_outline(generator, texels)
-        edge = torch.cat([outline[:2], outline[-2:], outline[:, :2].T, outline[:, -2:].T])
-        assert edge.max() < 0
-        areas.append(float((outline >= 0).float().mean()))
-    assert min(areas) > 0.02
-    assert max(areas) < 0.8
-
-
-def test_outline_is_a_distance_near_its_zero():
-    generator = Generator().manual_seed(1)
-    for _ in range(20):
-        outline = draw_outline(generator, 200)
-        slope = torch.hypot(*torch.gradient(outline, spacing=2 / 200))
-        near = outline.abs() < 0.02
-        assert 0.8 < slope[near].median() < 1.2
+def test_pictures_come_from_a_folder_where_one_is_named(tmp_path):
+    save_picture(tmp_path / "a.png", 40, 30)
+    assert len(open_textures(str(tmp_path))) == 1
+    builtin = open_textures(None)
+    assert len(builtin) == len(TextureBank.builtin(64))
+    with pytest.raises(UserError, match="does not exist"):
+        open_textures(tmp_path / "nowhere")

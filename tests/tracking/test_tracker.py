@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import TINY_HEAD, save_tiny_backbone, tiny_backbone, tiny_tracker, tiny_video
 
 from tracker.errors import UserError
+from tracker.features.backbone import BackboneConfig
 from tracker.features.template_fitter import TemplateFitter
 from tracker.points.queries import Queries
 from tracker.registry import make_tracker
@@ -81,7 +83,7 @@ class TestSaving:
         tracker = PointTracker(tracker.config, fitted_template())
         tracker.save_pretrained(tmp_path / "t")
         loaded = PointTracker.from_pretrained(tmp_path / "t")
-        assert loaded.template.fingerprint == tracker.backbone.fingerprint()
+        assert loaded.template.backbone_fingerprint == tracker.backbone.fingerprint()
 
     def test_a_backbone_is_copied_without_what_lies_beside_it(self, tmp_path: Path) -> None:
         source = save_tiny_backbone(tmp_path / "backbone")
@@ -99,9 +101,21 @@ class TestSaving:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "mini-random").mkdir()
-        tracker = PointTracker.from_pretrained("mini")
+        config = BackboneConfig("mini-random", (1,), (64, 64), 8)
+        tracker = PointTracker(replace(tiny_tracker().config, backbone=config))
         tracker.save_pretrained(tmp_path / "t")
         assert not (tmp_path / "t" / "backbone").exists()
+        assert PointTracker.from_pretrained("t").config.backbone.source == "mini-random"
+
+    def test_a_backbone_in_memory_is_written(self, tmp_path: Path) -> None:
+        tracker = tiny_tracker()
+        tracker.half().float()  # weights are stored in half precision
+        tracker.save_pretrained(tmp_path / "t")
+        loaded = PointTracker.from_pretrained(tmp_path / "t")
+        assert loaded.backbone.fingerprint() == tracker.backbone.fingerprint()
+        queries = Queries.grid(3, SIZE, t=5)
+        expected = tracker.track(tiny_video(12), queries)
+        assert loaded.track(tiny_video(12), queries) == expected
 
     def test_backbone_is_not_among_the_weights(self, saved: Path) -> None:
         names = set(load_file(saved / "model.safetensors"))
@@ -142,27 +156,34 @@ class TestSaving:
     def test_push_to_hub_uploads_what_from_pretrained_reads(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        uploaded: dict[str, bytes] = {}
+        calls: list[object] = []
 
         class Api:
-            def __init__(self, *args: object, **kwargs: object) -> None: ...
+            def __init__(self, token: str | None) -> None:
+                calls.append(token)
 
-            def create_repo(self, *, repo_id: str, **kwargs: object):
-                return type("Repo", (), {"repo_id": repo_id})
+            def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
+                calls.append((repo_id, private, exist_ok))
 
-            def upload_folder(self, *, folder_path: Path, **kwargs: object) -> str:
-                for path in Path(folder_path).rglob("*"):
-                    if path.is_file():
-                        uploaded[str(path.relative_to(folder_path))] = path.read_bytes()
-                return "done"
+            def upload_folder(self, *, repo_id: str, folder_path: str) -> str:
+                shutil.copytree(folder_path, tmp_path / "down")
+                return f"https://hub/{repo_id}"
 
-        monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
-        tiny_tracker(save_tiny_backbone(tmp_path / "backbone")).push_to_hub("me/tracker")
-        assert {"config.json", "model.safetensors", "backbone/model.safetensors"} <= set(uploaded)
-        for name, content in uploaded.items():
-            (tmp_path / "down" / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / "down" / name).write_bytes(content)
+        monkeypatch.setattr("huggingface_hub.HfApi", Api)
+        tracker = tiny_tracker(save_tiny_backbone(tmp_path / "backbone"))
+        address = tracker.push_to_hub("me/tracker", private=True, token="secret")
+        assert address == "https://hub/me/tracker"
+        assert calls == ["secret", ("me/tracker", True, True)]
+        assert (tmp_path / "down" / "backbone" / "model.safetensors").is_file()
         assert PointTracker.from_pretrained(tmp_path / "down").config.head == TINY_HEAD
+
+    def test_a_hub_that_refuses_is_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise OSError("offline\nand alone")
+
+        monkeypatch.setattr("huggingface_hub.HfApi.create_repo", refuse)
+        with pytest.raises(UserError, match=r"cannot push to me/tracker \(offline and alone\)"):
+            tiny_tracker().push_to_hub("me/tracker")
 
     def test_template_of_another_backbone(self) -> None:
         tracker = tiny_tracker()

@@ -33,8 +33,10 @@ class Settings:
 
     Attributes:
         backbone: `mini`, a hub id or a folder.
-        layers, size, window: as in `BackboneConfig`; None is the template's where it comes from a
-            file, else the last layer, 256 x 256 pixels and 16 frames.
+        layers: as in `BackboneConfig`; None takes those of the template where it comes from a
+            file, else the last one.
+        size: `(height, width)` of the input in pixels; None likewise, else 256 x 256.
+        window: frames of a clip; None likewise, else 16.
         template: `fit`, `none`, or a file.
         clips: how many clips to use.
         videos: folder to cut clips from; None renders them.

@@ -93,14 +93,14 @@ def analyze_match(features: Features, video: Video | None, queries: Queries) -> 
             points = sample_points(values[0, place], volume.slot, scaled)
             maps[version] = similarity_maps(values[0, place], points)
         for number, (t, x, y) in enumerate(queries.txy.tolist()):
-            mine = {version: m[number] for version, m in maps.items()}
+            of_point = {version: m[number] for version, m in maps.items()}
             title = f"Similarity to point {number} (frame {t:.0f}, x {x:.0f}, y {y:.0f})"
-            rows = _rows(clip, volume.slot, mine, scaled[number])
+            rows = _rows(clip, volume.slot, of_point, scaled[number])
             png = draw_rows(f"{title}, layer {layer}", rows, size[1] / size[0])
             caption = f"{title} of {name} in layer {layer}, raw above residual."
             figures.append(Figure(f"match_point{number}_layer{layer}", png, caption))
             numbers.append({"layer": layer, "point": number, "query": [t, x, y]})
-            numbers[-1] |= {v: _peak_rows(m, volume.slot, size) for v, m in mine.items()}
+            numbers[-1] |= {v: _peak_rows(m, volume.slot, size) for v, m in of_point.items()}
     facts = features.facts() | {"clip": name, "frames": len(clip)}
     table = Table(
         "Mean similarity, and of the best token of each frame",

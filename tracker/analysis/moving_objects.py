@@ -30,7 +30,8 @@ def moving_objects(
 
     Args:
         count: how many.
-        frames, size: length and `(height, width)`.
+        frames: length of a clip.
+        size: `(height, width)` of a clip in pixels.
         seed: of all choices.
     """
     config = SceneConfig(

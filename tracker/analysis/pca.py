@@ -11,17 +11,20 @@ import numpy as np
 import torch
 from einops import rearrange
 from skimage.filters import threshold_otsu
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from tracker.analysis.features import Features, read_frames
 from tracker.analysis.figures import Panel, Row, draw_rows, evenly
 from tracker.analysis.report import Figure, Report, Table
 from tracker.errors import UserError
+from tracker.extras import needs
 from tracker.features.backbone import FrozenBackbone
-from tracker.features.rotary import grid_positions, rotary_tables, run_layer
+from tracker.features.encoder import encode_tokens
 from tracker.video.pixels import normalise
 from tracker.video.video import Video
+
+with needs("analysis"):
+    from sklearn.decomposition import PCA
 
 COMPONENTS = 3
 SHOWN_TUBELETS = 8
@@ -94,10 +97,8 @@ def foreground(first: np.ndarray) -> np.ndarray:
 def encode_visible(backbone: FrozenBackbone, frames: Tensor, visible: Tensor) -> Tensor:
     """Encode some tokens of a clip as if there were no others.
 
-    The embeddings of these tokens are gathered before the first layer, and the layers run on them
-    with the rotary positions of their own places.
-
     Args:
+        backbone: whose encoder runs.
         frames: `(T, 3, H, W)` normalised, of whole tubelets and patches.
         visible: `(S, h, w)` bool, N of them set.
 
@@ -105,18 +106,11 @@ def encode_visible(backbone: FrozenBackbone, frames: Tensor, visible: Tensor) ->
         `(L, N, C)` features in order (slot, row, column), float32 on the CPU.
     """
     encoder = backbone.model.encoder
-    weight = encoder.embeddings.patch_embeddings.proj.weight
-    chosen = visible.flatten().to(weight.device)
-    hidden = encoder.embeddings(frames[None].to(weight))[:, chosen]
-    slots, height, width = visible.shape
-    positions = grid_positions((slots, height, width), weight.device)[chosen]
-    cos, sin = rotary_tables(encoder.layer[0].attention, positions, hidden.dtype)
-    wanted = {}
-    for number, layer in enumerate(encoder.layer[: max(backbone.config.layers)], start=1):
-        hidden = run_layer(layer, hidden, cos, sin)
-        last = number == len(encoder.layer)
-        wanted[number] = encoder.layernorm(hidden) if last else hidden
-    return torch.cat([wanted[i] for i in backbone.config.layers]).float().cpu()
+    embedded = encoder.embeddings(frames[None].to(next(encoder.parameters())))
+    chosen = visible.flatten().nonzero()[:, 0].to(embedded.device)[None]
+    grid = (visible.shape[0], visible.shape[1], visible.shape[2])
+    outputs = encode_tokens(encoder, embedded, grid, backbone.config.layers, chosen)
+    return torch.cat(outputs).float().cpu()
 
 
 def analyze_pca(features: Features, video: Video | None) -> Report:

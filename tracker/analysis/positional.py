@@ -128,6 +128,8 @@ def _variability_figures(
     """Draw raw variability above corrected, beside the frames, for each layer and measure.
 
     Args:
+        features: what the clip was encoded with.
+        name: of the clip.
         clip: `(T, 3, H, W)`.
         versions: features `(L, S, C, h, w)` of it.
         mask: `(T, H, W)` bool of the object, or None.

@@ -48,7 +48,8 @@ class Report:
 
     Attributes:
         name: base name of the JSON file.
-        title, summary: head of the page.
+        title: head of the page.
+        summary: what the page is about.
         facts: what the numbers depend on; its `skipped` is listed at the end of the page.
         numbers: JSON-able results.
     """

@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from tracker.errors import UserError
+from tracker.features.moments import positional_share
 
 
 def similarities(features: Tensor) -> dict[str, float]:
@@ -22,7 +23,7 @@ def similarities(features: Tensor) -> dict[str, float]:
 
     Returns:
         `across_clips`: two clips, one place; `across_frames`: one clip and patch, two slots;
-        `random_places`: two clips, two places; `positional_share`: as `positional_share`.
+        `random_places`: two clips, two places; `positional_share`: as `PlaceMoments` has it.
 
     Raises:
         UserError: fewer than two clips or slots.
@@ -58,23 +59,6 @@ def random_places(features: Tensor) -> float:
     all_places = per_clip.sum(0).square().sum() - per_clip.square().sum()
     same_place = unit.sum(0).square().sum() - unit.square().sum()
     return float((all_places - same_place) / (clips * (clips - 1) * places * (places - 1)))
-
-
-def positional_share(features: Tensor) -> float:
-    """Return the share of variance by place, in 0..1.
-
-    The variance component of a one-way random-effects analysis of variance (Fisher), summed over
-    channels. It allows for the noise that a mean over few clips carries, so features without
-    any positional part give 0 on average instead of 1/K.
-
-    Args:
-        features: `(K, S, C, h, w)`, K at least 2.
-    """
-    values = rearrange(features.double(), "k s c h w -> k (s h w) c")
-    within = values.var(0).mean(0).sum()
-    between = values.mean(0).var(0, correction=0).sum() - within / len(values)
-    between = between.clamp(min=0)
-    return float(between / (between + within).clamp(min=1e-12))
 
 
 def _unit(features: Tensor) -> Tensor:

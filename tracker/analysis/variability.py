@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import torch
 from einops import reduce
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
+
+from tracker.extras import needs
 
 INSIDE = 0.5
 """A token lies on the object where the object covers at least this share of its pixels."""
@@ -65,6 +66,9 @@ def overlap(variability: Tensor, inside: Tensor) -> dict[str, float]:
         object with as many most variable tokens as the object has; `iou_chance`: what such an
         IoU would be if the tokens were drawn at random.
     """
+    with needs("analysis"):
+        from sklearn.metrics import roc_auc_score
+
     score, truth = variability.flatten(), inside.flatten()
     count, total = int(truth.sum()), truth.numel()
     top = torch.zeros_like(truth)

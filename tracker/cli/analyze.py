@@ -1,17 +1,15 @@
-"""`vjepa-tracker analyze positional | pca | match | frames`: options, and what is printed.
-
-torch is loaded when an analysis runs, so that the other commands start fast.
-"""
+"""`vjepa-tracker analyze positional | pca | match | frames`: options, and what is printed."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker.errors import UserError
+from tracker.cli.track import add_threads_option, set_threads
+from tracker.errors import UserError, exit_on_user_error, log
 from tracker.files import prepare_output_dir
 
 if TYPE_CHECKING:
@@ -38,11 +36,10 @@ examples:
 """
 
 
-def add_analyze(commands: argparse._SubParsersAction) -> None:
-    """Add `analyze` and its subcommands to the parser of all commands."""
-    analyze = commands.add_parser(
-        "analyze",
-        help="look at frozen features: position, components, matches, key frames",
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the analyses and their options."""
+    analyze = argparse.ArgumentParser(
+        prog="vjepa-tracker analyze",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -67,6 +64,16 @@ def add_analyze(commands: argparse._SubParsersAction) -> None:
         "--keyframes", type=int, default=4, metavar="K", help="how many; default: %(default)s"
     )
     _add_common(frames, run_frames, "frames")
+    return analyze
+
+
+@exit_on_user_error
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the analysis that `argv` names; return the exit code."""
+    args = build_parser().parse_args(argv)
+    set_threads(args.threads)
+    args.run(args)
+    return 0
 
 
 def _add_video(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +111,7 @@ def _add_common(
     features.add_argument(
         "--device", default="cpu", help="cpu, cuda, or auto; default: %(default)s"
     )
+    add_threads_option(features)
     clips = parser.add_argument_group("which clips (default: rendered scenes)")
     source = clips.add_mutually_exclusive_group()
     source.add_argument("--videos", metavar="DIR", help="cut clips from a folder of videos")
@@ -111,7 +119,9 @@ def _add_common(
     clips.add_argument(
         "--clips", type=int, default=16, metavar="N", help="how many; default: %(default)s"
     )
-    clips.add_argument("--seed", type=int, default=0)
+    clips.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the clips; default: %(default)s"
+    )
     out = f"outputs/analyze/{name}"
     parser.add_argument("--out", default=out, metavar="DIR", help="default: %(default)s")
     parser.set_defaults(run=run)
@@ -133,7 +143,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
     return Settings(
         backbone=args.backbone,
         layers=None if args.layers is None else tuple(args.layers),
-        size=None if args.size is None else tuple(args.size),
+        size=None if args.size is None else (args.size[0], args.size[1]),
         window=args.window,
         template=args.template,
         clips=args.clips,
@@ -145,12 +155,14 @@ def read_settings(args: argparse.Namespace) -> Settings:
 
 
 def run_positional(args: argparse.Namespace) -> None:
+    """Run `analyze positional`."""
     from tracker.analysis.positional import analyze_positional
 
     _run(args, lambda settings, step: analyze_positional(_open(settings, step)))
 
 
 def run_pca(args: argparse.Namespace) -> None:
+    """Run `analyze pca`."""
     from tracker.analysis.pca import analyze_pca
 
     video = _video(args)
@@ -158,6 +170,7 @@ def run_pca(args: argparse.Namespace) -> None:
 
 
 def run_match(args: argparse.Namespace) -> None:
+    """Run `analyze match`."""
     from tracker.analysis.match import analyze_match
     from tracker.points.queries import Queries
 
@@ -166,6 +179,7 @@ def run_match(args: argparse.Namespace) -> None:
 
 
 def run_frames(args: argparse.Namespace) -> None:
+    """Run `analyze frames`."""
     from tracker.analysis.frames import analyze_frames
 
     video = _video(args)
@@ -200,14 +214,12 @@ def _run(args: argparse.Namespace, analyze: Callable[[Settings, Step], Report]) 
             report = analyze(settings, bar.update)
         paths = report.write(folder)
     if "fallback" in report.facts:
-        print(f"warning: frames are spread evenly, for {report.facts['fallback']}")
+        log.warning("frames are spread evenly, for %s", report.facts["fallback"])
     print(report.text())
     for path in paths:
         print(f"written: {path}")
-    if report.skipped:
-        print(f"skipped as unreadable: {len(report.skipped)}")
     for name, reason in report.skipped.items():
-        print(f"  {name}: {reason}")
+        log.warning("skipped %s: %s", name, reason)
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """Score trackers on a TAP-Vid benchmark.
 
-    python evaluate.py benchmark.path=tapvid_davis.pkl query_mode=first 'trackers=[static,lk]'
-    python evaluate.py benchmark=procedural 'trackers=[lk]' output_dir=outputs/procedural overlays=2
-    python evaluate.py benchmark=procedural 'trackers=[vjepa]' +changes.inference.iterations=6
+  vjepa-tracker evaluate benchmark.path=tapvid_davis.pkl query_mode=first 'trackers=[static,lk]'
+  vjepa-tracker evaluate benchmark=procedural 'trackers=[lk]' overlays=2
+  vjepa-tracker evaluate benchmark=procedural 'trackers=[vjepa]' changes.inference.iterations=6
 
-Settings and their meaning are in configs/evaluate.yaml. Exit code 0: all videos scored; 1: some
-videos failed and are listed; 2: nothing could be done, with one line saying why.
+Exit code 0: all videos scored; 1: some videos failed and are listed; 2: nothing could be done,
+with one line saying why.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from tracker.errors import UserError, exit_on_user_error
-from tracker.settings import compose, instantiate
+from tracker.errors import UserError, exit_on_user_error, log
+from tracker.settings import compose, instantiate, plain
 
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate as the overrides in `argv` say; return the exit code."""
-    config: DictConfig = compose("evaluate", sys.argv[1:] if argv is None else argv, __doc__)
+    config = compose("evaluate", sys.argv[1:] if argv is None else argv, __doc__)
     from tqdm import tqdm
 
     from tracker.devices import set_threads
@@ -34,10 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = [str(name) for name in (config.trackers if listed else [config.trackers])]
     if not isinstance(config.overlays, int) or config.overlays < 0:
         raise UserError(f"overlays={config.overlays} must be a number of videos, 0 or more")
-    if not OmegaConf.is_dict(config.changes):
-        raise UserError(
-            f"changes={config.changes} must be settings, as in +changes.inference.iterations=2"
-        )
     set_threads(config.threads)
     benchmark = instantiate(config.benchmark)
     settings = EvaluationSettings(
@@ -45,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         input_size=config.input_size,
         limit=config.limit,
         keep_tracks=config.overlays > 0,
-        changes=OmegaConf.to_container(config.changes),
+        changes=plain(config.changes),
         device=config.device,
     )
     label = f"{benchmark.name} {settings.query_mode}"
@@ -63,5 +59,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in write_best_and_worst(benchmark, report, config.overlays):
             print(f"written: {path}")
     for video, message in report.failed.items():
-        print(f"skipped {video}: {message}", file=sys.stderr)
+        log.warning("skipped %s: %s", video, message)
     return 1 if report.failed else 0

@@ -1,8 +1,8 @@
-"""Fit a positional template for a backbone.
+r"""Fit a positional template for a backbone.
 
-    python -m data_prep.fit_template --out template.safetensors --clips 2000
-    python -m data_prep.fit_template --backbone facebook/vjepa2-vitl-fpc64-256 \\
-        --layers 6 12 18 24 --videos my_videos/ --clips 1000 --out vitl_template.safetensors
+  vjepa-tracker fit-template --out template.safetensors --clips 2000
+  vjepa-tracker fit-template --backbone facebook/vjepa2-vitl-fpc64-256 \
+      --layers 6 12 18 24 --videos my_videos/ --clips 1000 --out vitl_template.safetensors
 
 Progress is kept beside the output and taken up again when the same command is repeated. Beside the
 template, `<out>.png` shows how it converged.
@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker.errors import UserError, exit_on_user_error
+from tracker.errors import UserError, exit_on_user_error, log
+from tracker.extras import needs
 from tracker.files import atomic_path, prepare_output_dir, save_tensors
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ SAVE_EVERY = 100
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the options."""
     parser = argparse.ArgumentParser(
-        prog="python -m data_prep.fit_template",
+        prog="vjepa-tracker fit-template",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,9 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 @exit_on_user_error
-def main(argv: Sequence[str] | None = None) -> None:
-    """Fit the template that the options describe."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fit the template that the options in `argv` describe; return the exit code."""
     args = build_parser().parse_args(argv)
+    with needs("analysis"):  # before the hours whose convergence it draws
+        import matplotlib
     from tqdm import tqdm
 
     from tracker.datasets.clips import clip_or_stand_in, open_clips
@@ -65,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
     from tracker.features.template_fitter import TemplateFitter
 
+    matplotlib.use("Agg")
     out = Path(args.out)
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out} must end in .safetensors")
@@ -115,11 +119,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for layer, cosine, share in rows:
         print(f"{layer:5d}  {cosine:17.4f}  {share:29.1%}")
     for path, reason in getattr(source, "skipped", {}).items():
-        print(f"skipped {path}: {reason}")
-    if unreadable:
-        print(f"warning: replaced {len(unreadable)} clips that could not be read:")
-        for reason, count in Counter(unreadable).most_common():
-            print(f"  {count} x {reason}")
+        log.warning("skipped %s: %s", path, reason)
+    for reason, count in Counter(unreadable).most_common():
+        log.warning("replaced %d clips that could not be read: %s", count, reason)
+    return 0
 
 
 def load_progress(path: Path, work: str, fitter: TemplateFitter) -> History:
@@ -150,9 +153,6 @@ def load_progress(path: Path, work: str, fitter: TemplateFitter) -> History:
 
 def plot_convergence(path: Path, layers: Sequence[int], history: History) -> None:
     """Draw split-half cosine and positional share against the number of clips."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     clips = [count for count, _ in history]

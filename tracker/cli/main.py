@@ -1,47 +1,67 @@
-"""The command line: `vjepa-tracker track | demo | analyze | matching`."""
+"""The command line: `vjepa-tracker COMMAND ...`.
+
+Each command is a module with a `main(argv)`, imported when it is called: help and `lk` do not wait
+for torch.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
+from importlib import import_module
 
-import numpy as np
-
-from tracker.cli.analyze import add_analyze
-from tracker.cli.demo import run_demo
-from tracker.cli.matching import add_matching
-from tracker.cli.track import DESCRIPTION, _add_track, _add_tracker
+import tracker
 from tracker.errors import exit_on_user_error
+
+COMMANDS = {
+    "track": ("track", "follow points through a video"),
+    "demo": ("demo", "track a rendered clip with known truth and say how accurate the tracks are"),
+    "evaluate": ("evaluate", "score trackers on a TAP-Vid benchmark or on rendered scenes"),
+    "train": ("train", "train the tracker's head on clips with true tracks"),
+    "pretrain": ("pretrain", "pretrain a V-JEPA 2 backbone"),
+    "fit-template": ("fit_template", "fit a positional template for a backbone"),
+    "export": ("export", "write a trained tracker with other settings"),
+    "probe": ("probe", "what frozen features know about motion"),
+    "analyze": ("analyze", "look at frozen features: position, components, matches, key frames"),
+    "matching": ("matching", "how well frozen features find points"),
+    "plot": ("plot", "draw the curves of a training run"),
+    "table": ("table", "fill a document's results table from evaluations"),
+}
+"""Each command's module in this package, and what it does."""
+
+DESCRIPTION = "Follow any point through any video, on frozen V-JEPA 2 features."
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"vjepa-tracker {tracker.__version__}")
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+    """Return the parser of a command's name; the rest is the command's own."""
+    width = max(map(len, COMMANDS)) + 2
+    summaries = [f"  {name:<{width}}{summary}" for name, (_, summary) in COMMANDS.items()]
     parser = argparse.ArgumentParser(
         prog="vjepa-tracker",
         description=DESCRIPTION,
+        epilog="\n".join(["commands:", *summaries, "", "vjepa-tracker COMMAND --help tells more."]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_track(commands)
-    demo = commands.add_parser(
-        "demo",
-        help="track a rendered clip with known truth and say how accurate the tracks are",
-        description="Render a clip with known truth, track it, score it and draw it.",
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of those below")
+    parser.add_argument(
+        "arguments", metavar="...", nargs=argparse.REMAINDER, help="what the command takes"
     )
-    _add_tracker(demo)
-    demo.add_argument("--out", default="outputs/demo", metavar="DIR", help="default: %(default)s")
-    demo.set_defaults(run=run_demo)
-    add_analyze(commands)
-    add_matching(commands)
     return parser
 
 
 @exit_on_user_error
-def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point of `vjepa-tracker`."""
-    args = build_parser().parse_args(argv)
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    np.seterr(all="ignore")
-    args.run(args)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `vjepa-tracker`; returns the exit code."""
+    args = build_parser().parse_args(sys.argv[1:] if argv is None else argv)
+    module, _ = COMMANDS[args.command]
+    return import_module(f"tracker.cli.{module}").main(args.arguments)

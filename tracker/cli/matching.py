@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker.errors import UserError
+from tracker.cli.track import add_threads_option, set_threads
+from tracker.errors import UserError, exit_on_user_error
 from tracker.files import atomic_path
 
 if TYPE_CHECKING:
@@ -32,11 +34,10 @@ examples:
 """
 
 
-def add_matching(commands: argparse._SubParsersAction) -> None:
-    """Add `matching` to the parser of all commands."""
-    parser = commands.add_parser(
-        "matching",
-        help="how well frozen features find points",
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
+    parser = argparse.ArgumentParser(
+        prog="vjepa-tracker matching",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -67,15 +68,19 @@ def add_matching(commands: argparse._SubParsersAction) -> None:
     what.add_argument("--baselines", action="store_true", help="random weights and raw pixels too")
     where = parser.add_argument_group("which videos")
     where.add_argument("--tapvid", metavar="FILE", help="a TAP-Vid file or folder")
-    where.add_argument("--videos", metavar="DIR", help="videos, whose truth is optical flow there and back")
+    where.add_argument("--videos", metavar="DIR", help="their truth is optical flow, both ways")
     where.add_argument("--scenes", type=int, default=0, metavar="N", help="rendered scenes")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: %(default)s")
     parser.add_argument("--out", metavar="FILE.csv", help="write the table too")
-    parser.set_defaults(run=run_matching)
+    add_threads_option(parser)
+    return parser
 
 
-def run_matching(args: argparse.Namespace) -> None:
-    """Measure and print."""
+@exit_on_user_error
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what `argv` names and print the table; return the exit code."""
+    args = build_parser().parse_args(argv)
+    set_threads(args.threads)
     from tracker.pretraining.frozen.nearest import measure
     from tracker.pretraining.frozen.videos import named_sets
 
@@ -92,6 +97,7 @@ def run_matching(args: argparse.Namespace) -> None:
         with atomic_path(args.out) as partial, partial.open("w", newline="") as file:
             csv.writer(file).writerows([_header(), *table])
         print(f"written: {args.out}")
+    return 0
 
 
 def _ways(args: argparse.Namespace) -> list[Way]:
@@ -113,8 +119,10 @@ def _ways(args: argparse.Namespace) -> list[Way]:
         alone.append((name, describers.describe_by_backbone(backbone, template, device)))
         if args.baselines and name == args.backbones[0]:
             random = describers.random_backbone(backbone)
-            fitted = None if template is None else describers.fit_template(
-                random, args.template_clips, args.textures, device
+            fitted = (
+                None
+                if template is None
+                else describers.fit_template(random, args.template_clips, args.textures, device)
             )
             describe = describers.describe_by_backbone(random, fitted, device)
             alone.append(("random weights", describe))
@@ -165,7 +173,9 @@ def _cells(row: Row) -> list[str]:
 def _show(name: str, rows: dict[str, Row]) -> None:
     counts = next(iter(rows.values())).counts
     width = max(len("features"), *map(len, rows))
-    print(f"{name}: {counts[0]} places to find, {counts[1]} of them moved; % within 4 / 8 / 16 / 32")
+    print(
+        f"{name}: {counts[0]} places to find, {counts[1]} of them moved; % within 4 / 8 / 16 / 32"
+    )
     print(f"{'features':{width}}  {'all':>25}  {'moved':>25}")
     for way, row in rows.items():
         cells = _cells(row)

@@ -1,6 +1,6 @@
 """Draw the curves of a training run.
 
-python -m data_prep.plot_run runs/mini_refine --out curve.png
+vjepa-tracker plot runs/mini_refine --out curve.png
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tracker.errors import UserError, exit_on_user_error
+from tracker.extras import needs
 from tracker.files import atomic_path, prepare_output_dir
 
 SMOOTHED_OVER = 50
@@ -42,29 +43,37 @@ def smooth(values: np.ndarray, width: int = SMOOTHED_OVER) -> np.ndarray:
     return (total[stop] - total[start]) / (stop - start)
 
 
-@exit_on_user_error
-def main(argv: Sequence[str] | None = None) -> None:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
     parser = argparse.ArgumentParser(
-        prog="python -m data_prep.plot_run",
+        prog="vjepa-tracker plot",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="DIR", help="run_dir of a training run")
-    parser.add_argument("--out", required=True, metavar="PNG")
-    args = parser.parse_args(argv)
+    parser.add_argument("--out", required=True, metavar="PNG", help="picture to write")
+    return parser
+
+
+@exit_on_user_error
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw the run that the options in `argv` name; return the exit code."""
+    args = build_parser().parse_args(argv)
+    with needs("analysis"):
+        import matplotlib
+
+    matplotlib.use("Agg")
     losses = read_columns(Path(args.run) / "history.csv")
     scores = read_columns(Path(args.run) / "validation.csv")
     out = Path(args.out)
     prepare_output_dir(out.parent)
     draw(losses, scores, out)
     print(f"written: {out}")
+    return 0
 
 
 def draw(losses: dict[str, np.ndarray], scores: dict[str, np.ndarray], out: Path) -> None:
     """Write losses beside validation scores as a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")

@@ -1,11 +1,11 @@
 """Pretrain a V-JEPA 2 backbone: distil a teacher, or predict what is hidden (arXiv 2404.08471).
 
-    python pretrain_backbone.py +experiment=pretrain/distill_cpu photographs=my_photos
-    python pretrain_backbone.py objective=distill photographs=my_photos teacher.name=HUB_ID
-    python pretrain_backbone.py +experiment=pretrain/cpu
-    python pretrain_backbone.py +experiment=pretrain/gpu data.textures=my_photos
-    python pretrain_backbone.py pretrain_data@data=videos data.folder=my_videos init_from=mini
-    python pretrain_backbone.py pretrain_data@data=moved_images data.textures=my_photos
+  vjepa-tracker pretrain +experiment=pretrain/distill_cpu photographs=my_photos
+  vjepa-tracker pretrain objective=distill photographs=my_photos teacher.name=facebook/dinov2-small
+  vjepa-tracker pretrain +experiment=pretrain/cpu
+  vjepa-tracker pretrain +experiment=pretrain/gpu data.textures=my_photos
+  vjepa-tracker pretrain pretrain_data@data=videos data.folder=my_videos init_from=mini
+  vjepa-tracker pretrain pretrain_data@data=moved_images data.textures=my_photos
 
 The run's folder (run_dir) holds checkpoint.pt, history.csv, validation.csv, TensorBoard's files and
 best/ and last/, transformers folders: backbone.source=RUN_DIR/last elsewhere, or
@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracker.errors import exit_on_user_error
+from tracker.errors import exit_on_user_error, log
 from tracker.settings import compose
 
 if TYPE_CHECKING:
@@ -56,11 +56,7 @@ def report(loop: TrainingLoop, best: float, unopened: dict[str, str]) -> None:
         rate = task.pictures / max(task.seconds, 1e-9)
         print(f"saw {task.pictures} pictures (tubelets), {rate:.1f} a second")
     print(f"backbone written: {loop.run.best}")
-    if unopened:
-        print(f"skipped {len(unopened)} files that could not be read:")
-        for path, reason in unopened.items():
-            print(f"  {path}: {reason}")
-    if task.unreadable:
-        print(f"skipped {task.unreadable.total()} clips that could not be read:")
-        for reason, count in task.unreadable.most_common():
-            print(f"  {count} x {reason}")
+    for path, reason in unopened.items():
+        log.warning("skipped %s: %s", path, reason)
+    for reason, count in task.unreadable.most_common():
+        log.warning("replaced %d clips that could not be read: %s", count, reason)

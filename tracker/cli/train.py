@@ -1,9 +1,9 @@
 """Train the tracker's head on clips with true tracks.
 
-    python train_tracker.py +experiment=train/mini_match
-    python train_tracker.py +experiment=train/mini_refine
-    python train_tracker.py backbone=vitl data.textures=my_photos training.max_minutes=600
-    accelerate launch --num_processes 4 train_tracker.py backbone=vitl training.precision=bf16
+  vjepa-tracker train +experiment=train/mini_match
+  vjepa-tracker train +experiment=train/mini_refine
+  vjepa-tracker train backbone=vitl data.textures=my_photos training.max_minutes=600
+  accelerate launch --num_processes 4 train_tracker.py backbone=vitl training.precision=bf16
 
 The run's folder (run_dir) holds checkpoint.pt, history.csv, validation.csv, TensorBoard's files and
 best/, the best weights so far, and last/, those of the end. The same command again goes on where

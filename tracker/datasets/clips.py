@@ -19,16 +19,15 @@ from tracker.datasets.tapvid import TapVid
 from tracker.devices import check_device
 from tracker.errors import UserError
 from tracker.scenes.renderer import SceneConfig, render_scenes
-from tracker.scenes.textures import TextureBank
-from tracker.video.loading import load_video
+from tracker.scenes.textures import open_textures
 from tracker.video.pixels import image_size
 from tracker.video.video import Video
+from tracker.video.video_folder import VIDEO_SUFFIXES, open_video_folder
 
 STAND_INS = 8
 FAR = 2**28
 """Numbers of clips that stand in for unreadable ones start so far behind. Eight times this stays
-below 2**32, for torch's generators look at no more of a seed than its lower 32 bits."""
-VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".gif", ".mpg", ".ts"}
+below 2**32, for torch's generators use no more of a seed than its lower 32 bits."""
 
 
 class ClipSource(Protocol):
@@ -43,7 +42,8 @@ class ProceduralClips:
     """Rendered scenes.
 
     Args:
-        frames, size: length, and `(height, width)`, of a clip.
+        frames: of a clip.
+        size: of a clip, `(height, width)` in pixels.
         textures: a folder of photographs, or None for the built-in ones.
         seed: of the first clip.
         device: where to render, and where clips are; see `check_device`.
@@ -60,7 +60,7 @@ class ProceduralClips:
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
+        self._bank = open_textures(textures)
         height, width = image_size("size", size)
         self._config = SceneConfig(frames=frames, height=height, width=width, points=1)
         self._seed, self._device = seed, check_device(device)
@@ -76,7 +76,8 @@ class VideoClips:
 
     Args:
         videos: where to cut from. Shorter ones are played back and forth.
-        frames, size: length, and `(height, width)`, of a clip.
+        frames: of a clip.
+        size: of a clip, `(height, width)` in pixels.
         seed: of all choices.
 
     Raises:
@@ -101,23 +102,14 @@ class VideoClips:
         Raises:
             UserError: no folder, or no readable video in it.
         """
-        root = Path(folder)
-        if not root.is_dir():
-            raise UserError(f"folder {folder} does not exist; name a folder of videos")
-        paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-        videos, skipped = [], {}
-        for path in paths:
-            try:
-                videos.append(load_video(path))
-            except UserError as error:
-                skipped[str(path)] = str(error)
-        if not videos:
+        found = open_video_folder(folder)
+        if not found.videos:
             raise UserError(
-                f"folder {folder} holds no readable video "
-                f"({len(skipped)} damaged; looked for {', '.join(sorted(VIDEO_SUFFIXES))})"
+                f"folder {folder} holds no readable video ({len(found.skipped)} damaged; looked "
+                f"for {', '.join(sorted(VIDEO_SUFFIXES))})"
             )
-        source = cls(videos, frames, size, seed)
-        source.skipped = skipped
+        source = cls(list(found.videos.values()), frames, size, seed)
+        source.skipped = found.skipped
         return source
 
     @classmethod
@@ -140,7 +132,7 @@ class VideoClips:
         frames = video.read(start, min(len(video), start + self._frames))
         frames = frames[_back_and_forth(len(frames), self._frames)]
         clip = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
-        return draw_crop(random, clip.shape[-2:], self._size).cut(clip)
+        return draw_crop(random, (clip.shape[2], clip.shape[3]), self._size).cut(clip)
 
 
 def open_clips(
@@ -156,8 +148,11 @@ def open_clips(
     """Return the source that options name: videos, a TAP-Vid file, or else rendered scenes.
 
     Args:
-        frames, size: length, and `(height, width)`, of a clip.
-        videos, tapvid, textures: a folder of videos, a TAP-Vid file, a folder of photographs.
+        frames: of a clip.
+        size: of a clip, `(height, width)` in pixels.
+        videos: a folder of videos.
+        tapvid: a TAP-Vid file.
+        textures: a folder of photographs.
         seed: of all choices.
         device: where scenes are rendered.
 
@@ -193,7 +188,7 @@ def clip_or_stand_in(clips: ClipSource, number: int, unreadable: list[str]) -> T
     )
 
 
-def _back_and_forth(length: int, wanted: int) -> np.ndarray:
-    """Indices 0, 1, ..., n-1, n-2, ..., 1, 0, 1, ... of the wanted length."""
+def _back_and_forth(length: int, count: int) -> np.ndarray:
+    """Return the indices 0, 1, ..., n-1, n-2, ..., 1, 0, 1, ..., `count` of them."""
     cycle = np.concatenate([np.arange(length), np.arange(length - 2, 0, -1)])
-    return np.resize(cycle, wanted)
+    return np.resize(cycle, count)

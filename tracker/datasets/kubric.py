@@ -28,7 +28,9 @@ def kubric_tracks(
 
     Args:
         root: the folder of numbered videos.
-        frames, size, points: of every clip.
+        frames: of every clip.
+        size: of every clip, `(height, width)` in pixels.
+        points: of every clip.
         visibility_is: `occluded` as published, or `visible` for files made with the plain meaning.
 
     Raises:

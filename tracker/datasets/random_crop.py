@@ -14,7 +14,16 @@ SMALLEST = 0.5
 
 @dataclass(frozen=True)
 class Crop:
-    """A box of a frame, in pixels, that is resized to `size` `(height, width)`, maybe mirrored."""
+    """A box of a frame that is resized, maybe mirrored.
+
+    Attributes:
+        top: of the box, pixels of the frame.
+        left: of the box.
+        height: of the box.
+        width: of the box.
+        size: `(height, width)` that it is resized to.
+        mirrored: whether left and right change places.
+    """
 
     top: int
     left: int
@@ -46,7 +55,9 @@ def draw_crop(random: Generator, frame: tuple[int, int], size: tuple[int, int]) 
     """Draw a crop of the shape of `size`, mirrored half the time.
 
     Args:
-        frame, size: `(height, width)` of the frame, and of the result.
+        random: decides where, how large, and whether it is mirrored.
+        frame: `(height, width)` of the frame.
+        size: `(height, width)` of the result.
     """
     share = SMALLEST + (1 - SMALLEST) * float(torch.rand((), generator=random))
     scale = share * min(frame[0] / size[0], frame[1] / size[1])

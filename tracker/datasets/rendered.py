@@ -10,7 +10,7 @@ from einops import rearrange
 
 from tracker.datasets.benchmark import Sample
 from tracker.scenes.renderer import SceneConfig, render_scenes
-from tracker.scenes.textures import TextureBank
+from tracker.scenes.textures import TextureBank, open_textures
 from tracker.video.video import Video
 
 HELD_OUT_SEED = 1_000_000_007
@@ -41,7 +41,7 @@ class ProceduralBenchmark:
         self._config = config or SceneConfig()
         # What results depend on, for an interrupted evaluation to know its own.
         self.path = f"{self._seeds}, textures {textures}, {self._config}"
-        self._textures = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
+        self._textures = open_textures(textures)
 
     def __iter__(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
         for index, seed in enumerate(self._seeds):

@@ -114,6 +114,7 @@ class JpegSource:
         self.info = VideoInfo(name, (width, height), len(frames), fps, codec="jpeg")
 
     def frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield frames `start..stop-1` as `(H, W, 3) uint8`."""
         for index in range(start, stop):
             frame = self._decode(index)
             if frame.shape[1::-1] != self.info.size:

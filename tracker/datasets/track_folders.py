@@ -12,7 +12,9 @@ from torch import Generator, Tensor
 
 from tracker.datasets.random_crop import below, draw_crop
 from tracker.errors import UserError
+from tracker.points.geometry import inside_frame
 from tracker.video.loading import load_video
+from tracker.video.pixels import image_size
 
 TRIES = 10
 """Clips that are drawn before a folder of videos counts as unusable."""
@@ -46,7 +48,9 @@ class FolderTracks:
     Args:
         folders: of the videos.
         read: reads one of them.
-        frames, size, points: of every clip; size is `(height, width)`.
+        frames: of every clip.
+        size: of every clip, `(height, width)` in pixels.
+        points: of every clip.
     """
 
     def __init__(
@@ -58,7 +62,8 @@ class FolderTracks:
         points: int,
     ) -> None:
         self._folders, self._read = list(folders), read
-        self._frames, self._size, self._points = frames, tuple(size), points
+        self._frames, self._points = frames, points
+        self._size = image_size("data.size", size)
 
     def clips(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Return video `(B, T, 3, H, W)`, xy `(B, N, T, 2)` and visible `(B, N, T)`.
@@ -67,7 +72,8 @@ class FolderTracks:
             UserError: ten clips in a row were too short, damaged, or without a visible point.
         """
         cut = [self._cut_some(Generator().manual_seed(number)) for number in numbers]
-        return tuple(torch.stack(parts) for parts in zip(*cut, strict=True))  # type: ignore[return-value]
+        video, xy, visible = (torch.stack(parts) for parts in zip(*cut, strict=True))
+        return video, xy, visible
 
     def _cut_some(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Cut a clip; where one cannot be used, another is drawn."""
@@ -89,18 +95,18 @@ class FolderTracks:
         stop = start + self._frames
         clip = torch.from_numpy(video.read(start, stop)).permute(0, 3, 1, 2).float() / 255
         xy = torch.from_numpy(np.ascontiguousarray(annotated.xy[:, start:stop])).float()
-        seen = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
-        crop = draw_crop(random, clip.shape[-2:], self._size)
+        visible = torch.from_numpy(np.ascontiguousarray(annotated.visible[:, start:stop]))
+        crop = draw_crop(random, (clip.shape[2], clip.shape[3]), self._size)
         clip, xy = crop.cut(clip), crop.move(xy)
-        inside = ((xy >= 0) & (xy < xy.new_tensor(self._size[::-1]))).all(-1)
-        seen = seen & inside & torch.isfinite(xy).all(-1)
+        height, width = self._size
+        visible = visible & inside_frame(xy, (width, height))
         xy = torch.nan_to_num(xy, nan=-1.0, posinf=1e4, neginf=-1e4)
-        usable = seen.any(1).nonzero()[:, 0]
+        usable = visible.any(1).nonzero()[:, 0]
         if not len(usable):
             raise UserError(f"{folder}: no point is visible in frames {start}..{stop - 1}")
-        # Fewer points than wanted are repeated, so that every clip has the same number.
+        # Fewer points than asked for are repeated, so that every clip has the same number.
         order = torch.randperm(len(usable), generator=random).repeat(
             -(-self._points // len(usable))
         )
         chosen = usable[order[: self._points]]
-        return clip, xy[chosen], seen[chosen]
+        return clip, xy[chosen], visible[chosen]

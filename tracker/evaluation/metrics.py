@@ -1,4 +1,4 @@
-"""TAP-Vid's metrics, and re-detection after occlusion.
+"""TAP-Vid's metrics.
 
 All positions are raster pixels of the 256x256 frame that the benchmark is defined on. Formulas
 follow Doersch et al., "TAP-Vid: A Benchmark for Tracking Any Point in a Video"
@@ -7,10 +7,13 @@ follow Doersch et al., "TAP-Vid: A Benchmark for Tracking Any Point in a Video"
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
+
+from tracker.errors import UserError
 
 QueryMode = Literal["first", "strided"]
 THRESHOLDS = (1, 2, 4, 8, 16)
@@ -26,9 +29,6 @@ METRIC_NAMES = (
     *(f"jaccard_{t}" for t in THRESHOLDS),
     *(f"pts_within_{t}" for t in THRESHOLDS),
 )
-
-OCCLUSION_LENGTHS = {"1_2": (1, 2), "3_5": (3, 5), "6_plus": (6, None)}
-"""Frames that a point was hidden, by the name used in `redetection` results."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,16 @@ class GroundTruth:
     occluded: np.ndarray
 
 
+def check_query_mode(mode: str) -> None:
+    """Refuse what is none of `QueryMode`.
+
+    Raises:
+        UserError: it is none.
+    """
+    if mode not in get_args(QueryMode):
+        raise UserError(f"query mode {mode!r} is neither 'first' nor 'strided'")
+
+
 def sample_queries(
     xy: np.ndarray, occluded: np.ndarray, mode: QueryMode, stride: int = 5
 ) -> GroundTruth:
@@ -56,122 +66,100 @@ def sample_queries(
         occluded: `(N, T) bool`.
         mode: `first` asks each track once, at its first visible frame; `strided` asks every
             visible point of every `stride`-th frame, in order of frames.
+        stride: frames between the queried ones.
 
     Returns:
         The queries, with the truth repeated for each; tracks that are never visible are left out.
     """
+    check_query_mode(mode)
     if mode == "first":
         tracks = np.flatnonzero(~occluded.all(axis=1))
         times = (~occluded[tracks]).argmax(axis=1)
-    elif mode == "strided":
+    else:
         times, tracks = np.nonzero(~occluded[:, ::stride].T)
         times = times * stride
-    else:
-        raise ValueError(f"query mode {mode!r} is neither 'first' nor 'strided'")
     queries = np.column_stack([times, xy[tracks, times]])
     return GroundTruth(queries, xy[tracks], occluded[tracks])
 
 
 def evaluated_frames(query_frames: np.ndarray, num_frames: int, mode: QueryMode) -> np.ndarray:
     """Return `(N, T) bool`: frames after the query (`first`), or all others (`strided`)."""
+    check_query_mode(mode)
     frames = np.arange(num_frames)[None]
     query = np.asarray(query_frames)[:, None]
     return frames > query if mode == "first" else frames != query
 
 
 def tapvid_metrics(
-    truth: GroundTruth,
-    xy: np.ndarray,
-    occluded: np.ndarray,
-    mode: QueryMode,
-    per_track: bool = False,
-) -> dict[str, float] | dict[str, np.ndarray]:
+    truth: GroundTruth, xy: np.ndarray, occluded: np.ndarray, mode: QueryMode
+) -> dict[str, float]:
     """Score the predicted tracks of one video.
 
     Args:
         truth: what `sample_queries` returned, in 256x256 pixels.
         xy: `(N, T, 2)` predictions, in the same pixels.
         occluded: `(N, T) bool` predictions.
-        per_track: return an array `(N,)` for each metric instead of one number for the video.
+        mode: as for `sample_queries`; it decides which frames count.
 
     Returns:
-        `METRIC_NAMES` to fractions in 0..1. A metric without any frame to judge is NaN.
+        `METRIC_NAMES` to fractions in 0..1. A metric without any evaluated frame is NaN.
     """
-    axis = 1 if per_track else (0, 1)
+    return {k: float(v) for k, v in _metrics(truth, xy, occluded, mode, (0, 1)).items()}
+
+
+def tapvid_metrics_by_track(
+    truth: GroundTruth, xy: np.ndarray, occluded: np.ndarray, mode: QueryMode
+) -> dict[str, np.ndarray]:
+    """Score each track by itself, as `tapvid_metrics` scores a video; `(N,)` for each metric."""
+    return _metrics(truth, xy, occluded, mode, 1)
+
+
+def _metrics(
+    truth: GroundTruth,
+    xy: np.ndarray,
+    occluded: np.ndarray,
+    mode: QueryMode,
+    axis: int | tuple[int, int],
+) -> dict[str, np.ndarray]:
+    """Score tracks; sums of `(N, T)` frames are taken over `axis`."""
     query_frames = np.round(truth.queries[:, 0]).astype(int)
     evaluated = evaluated_frames(query_frames, truth.xy.shape[1], mode)
-    seen, claimed = ~truth.occluded & evaluated, ~occluded & evaluated
+    visible, shown = ~truth.occluded & evaluated, ~occluded & evaluated
     squared_error = np.square(xy - truth.xy).sum(axis=-1)
 
     def fraction(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             return part.sum(axis=axis) / whole
 
-    results = {}
+    results: dict[str, np.ndarray] = {}
     for threshold in THRESHOLDS:
         close = squared_error < threshold**2
-        hits = close & seen
+        hits = close & visible
         # Jaccard: hits that are also shown, over all true points and all false alarms.
-        false_alarms = claimed & ~hits
-        union = seen.sum(axis=axis) + false_alarms.sum(axis=axis)
-        results[f"jaccard_{threshold}"] = fraction(hits & claimed, union)
-        results[f"pts_within_{threshold}"] = fraction(hits, seen.sum(axis=axis))
+        false_alarms = shown & ~hits
+        union = visible.sum(axis=axis) + false_alarms.sum(axis=axis)
+        results[f"jaccard_{threshold}"] = fraction(hits & shown, union)
+        results[f"pts_within_{threshold}"] = fraction(hits, visible.sum(axis=axis))
     results["average_jaccard"] = np.mean([results[f"jaccard_{t}"] for t in THRESHOLDS], axis=0)
     results["average_pts_within_thresh"] = np.mean(
         [results[f"pts_within_{t}"] for t in THRESHOLDS], axis=0
     )
     agreed = (occluded == truth.occluded) & evaluated
     results["occlusion_accuracy"] = fraction(agreed, evaluated.sum(axis=axis))
-    if per_track:
-        return {name: results[name] for name in METRIC_NAMES}
-    return {name: float(results[name]) for name in METRIC_NAMES}
+    return {name: results[name] for name in METRIC_NAMES}
 
 
-def redetection(
-    truth: GroundTruth, xy: np.ndarray, occluded: np.ndarray
-) -> dict[str, dict[str, float]]:
-    """Score how well points are found again after they were hidden.
+def mean_metrics(
+    videos: list[dict[str, Any]], names: Sequence[str] = METRIC_NAMES
+) -> dict[str, float]:
+    """Average metrics over videos; a video where one is NaN does not count for it.
 
-    Every run of visible frames that follows an occlusion after the query frame counts, grouped by
-    how long the point had been hidden (the idea of re-detection in recent work such as TAPNext++,
-    with the groups that suit short clips). A frame is found where the point is both shown and
-    within a threshold of the truth; the score averages over the five thresholds.
-
-    Returns:
-        For each of `OCCLUSION_LENGTHS`: `score` (NaN where there are no frames) and `frames`.
+    Args:
+        videos: scores of each video, by name.
+        names: which of the scores to average.
     """
-    seen = ~truth.occluded
-    hidden_for = _occlusion_before(seen, np.round(truth.queries[:, 0]).astype(int))
-    distance = np.linalg.norm(xy - truth.xy, axis=-1)
-    found = np.mean([(distance < t) & ~occluded for t in THRESHOLDS], axis=0)
-    results = {}
-    for name, (shortest, longest) in OCCLUSION_LENGTHS.items():
-        chosen = seen & (hidden_for >= shortest) & (hidden_for <= (longest or np.inf))
-        score = float(found[chosen].mean()) if chosen.any() else float("nan")
-        results[name] = {"score": score, "frames": int(chosen.sum())}
-    return results
-
-
-def _occlusion_before(seen: np.ndarray, query_frames: np.ndarray) -> np.ndarray:
-    """Return `(N, T)`: length of the occlusion that ended before each visible run, 0 if none."""
-    result = np.zeros(seen.shape, int)
-    hidden = np.zeros(len(seen), int)
-    current = np.zeros(len(seen), int)
-    for t in range(seen.shape[1]):
-        after_query = t > query_frames
-        visible = seen[:, t]
-        reappears = visible & (hidden > 0)
-        current = np.where(reappears, hidden, current)
-        hidden = np.where(visible | ~after_query, 0, hidden + 1)
-        current = np.where(after_query, current, 0)
-        result[:, t] = np.where(visible, current, 0)
-    return result
-
-
-def mean_metrics(videos: list[dict[str, float]]) -> dict[str, float]:
-    """Average each metric over videos; a video where it is NaN does not count for it."""
     means = {}
-    for name in METRIC_NAMES:
+    for name in names:
         values = np.array([video[name] for video in videos], np.float64)
         means[name] = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
     return means

@@ -12,11 +12,18 @@ import numpy as np
 
 from tracker.evaluation.metrics import (
     METRIC_NAMES,
-    OCCLUSION_LENGTHS,
     THRESHOLDS,
     mean_metrics,
 )
+from tracker.evaluation.redetection import (
+    OCCLUSION_LENGTHS,
+    REDETECTION_NAMES,
+    mean_occlusion_recall,
+)
 from tracker.files import atomic_path
+
+SCALARS = (*METRIC_NAMES, *REDETECTION_NAMES)
+"""Scores of a video that are one number."""
 
 
 class Report:
@@ -54,7 +61,10 @@ class Report:
             self.content["trackers"] = {
                 name: known[name]
                 for name, fingerprint in trackers.items()
-                if name in known and earlier.get("weights", {}).get(name) == fingerprint
+                if name in known
+                and earlier.get("weights", {}).get(name) == fingerprint
+                # An earlier version may have known fewer scores.
+                and all(set(SCALARS) <= v.keys() for v in known[name]["videos"].values())
             }
 
     def _earlier(self) -> dict[str, Any]:
@@ -74,9 +84,15 @@ class Report:
         entry["videos"][video] = scores
         self._save()
 
-    def fail(self, video: str, message: str) -> None:
-        """Note a failure; an interrupted run that resumes tries the video again."""
-        self.content["failed"][video] = message
+    def fail(self, video: str, reason: str, traceback: str | None = None) -> None:
+        """Note a failure; an interrupted run that resumes tries the video again.
+
+        Args:
+            video: its name.
+            reason: in one line.
+            traceback: where in the code it failed, if that is a fault of the code.
+        """
+        self.content["failed"][video] = {"reason": reason, "traceback": traceback}
 
     def finish(self) -> None:
         """Say that all videos were tried, and write the table as CSV, too."""
@@ -86,8 +102,8 @@ class Report:
 
     @property
     def failed(self) -> dict[str, str]:
-        """Videos that could not be scored, with the reason."""
-        return self.content["failed"]
+        """Videos that could not be scored, with the reason in one line."""
+        return {video: entry["reason"] for video, entry in self.content["failed"].items()}
 
     @property
     def trackers(self) -> dict[str, dict[str, Any]]:
@@ -97,8 +113,9 @@ class Report:
     def _save(self) -> None:
         for entry in self.trackers.values():
             videos = list(entry["videos"].values())
-            entry["mean"] = mean_metrics([_nan_for_none(v) for v in videos])
-            entry["mean"]["redetection"] = _mean_redetection(videos)
+            means = mean_metrics([_nan_for_none(v) for v in videos], SCALARS)
+            recall = mean_occlusion_recall([v["occlusion_recall"] for v in videos])
+            entry["mean"] = {**means, "occlusion_recall": recall}
             entry["seconds_per_video"] = float(np.mean([v["seconds"] for v in videos]))
         with atomic_path(self.path) as partial:
             partial.write_text(json.dumps(_none_for_nan(self.content), indent=1) + "\n")
@@ -109,54 +126,46 @@ class Report:
             partial.open("w", newline="") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow(["tracker", "video", *METRIC_NAMES, "seconds"])
+            writer.writerow(["tracker", "video", *SCALARS, "seconds"])
             for name, entry in _none_for_nan(self.trackers).items():
                 rows = [*entry["videos"].items(), ("mean", entry["mean"])]
                 for video, scores in rows:
                     seconds = scores.get("seconds", entry["seconds_per_video"])
-                    writer.writerow([name, video, *(scores[m] for m in METRIC_NAMES), seconds])
+                    writer.writerow([name, video, *(scores[m] for m in SCALARS), seconds])
 
 
 def format_table(report: Report) -> str:
     """Return the scores as a table in percent, one row a tracker.
 
-    `<d` is the share of visible points within d pixels of 256x256; `back` is re-detection after
-    occlusions of 1-2, 3-5 and 6 or more frames.
+    `<d` is the share of visible points within d pixels of 256x256; `AJ_RD` is TAPNext++'s
+    re-detection score; `recall` is the share found again after occlusions of 1-2, 3-5 and 6 or
+    more frames (see `tracker.evaluation.redetection`).
     """
     content = report.content
     size = content["input_size"]
     frames = "native frames" if size == "native" else f"frames resized to {size}x{size}"
     videos = max(len(entry["videos"]) for entry in report.trackers.values())
-    columns = ["AJ", "delta", "OA", *(f"<{t}" for t in THRESHOLDS)]
-    keys = [*METRIC_NAMES[:3], *(f"pts_within_{t}" for t in THRESHOLDS)]
-    columns += ["back 1-2", "back 3-5", "back 6+"]
+    columns = [f"{c:>5}" for c in ("AJ", "delta", "OA", *(f"<{t}" for t in THRESHOLDS))]
+    keys = [*METRIC_NAMES[:3], *(f"pts_within_{t}" for t in THRESHOLDS), REDETECTION_NAMES[0]]
+    columns += ["AJ_RD", "recall 1-2", "recall 3-5", "recall 6+"]
     width = max(7, *(len(name) for name in report.trackers))
     lines = [
         f"{content['benchmark']}, {content['query_mode']} queries, {videos} videos, {frames}; "
         "scores in % on 256x256",
-        f"{'tracker':<{width}}" + "".join(f"{c:>10}" for c in columns) + f"{'s/video':>10}",
+        f"{'tracker':<{width}}" + "".join(f"{c:>{len(c) + 2}}" for c in columns) + "  s/video",
     ]
     for name, entry in report.trackers.items():
-        back = entry["mean"]["redetection"]
-        values = [entry["mean"][k] for k in keys] + [back[k]["score"] for k in OCCLUSION_LENGTHS]
-        cells = "".join(f"{_percent(v):>10}" for v in values)
-        lines.append(f"{name:<{width}}{cells}{entry['seconds_per_video']:>10.2f}")
+        recall = entry["mean"]["occlusion_recall"]
+        values = [entry["mean"][k] for k in keys] + [recall[k]["score"] for k in OCCLUSION_LENGTHS]
+        cells = "".join(
+            f"{_percent(v):>{len(c) + 2}}" for v, c in zip(values, columns, strict=True)
+        )
+        lines.append(f"{name:<{width}}{cells}{entry['seconds_per_video']:>9.2f}")
     return "\n".join(lines)
 
 
 def _percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
-
-
-def _mean_redetection(videos: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Pool the frames of all videos: few videos have occlusions of every length."""
-    result = {}
-    for name in OCCLUSION_LENGTHS:
-        groups = [v["redetection"][name] for v in videos if v["redetection"][name]["frames"]]
-        frames = sum(g["frames"] for g in groups)
-        total = sum(g["score"] * g["frames"] for g in groups)
-        result[name] = {"score": total / frames if frames else float("nan"), "frames": frames}
-    return result
 
 
 def _none_for_nan(value: Any) -> Any:

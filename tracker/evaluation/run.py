@@ -6,7 +6,9 @@ stopped, and a broken video costs only itself.
 
 from __future__ import annotations
 
+import logging
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,15 +22,17 @@ from tracker.evaluation.metrics import (
     RASTER,
     GroundTruth,
     QueryMode,
-    redetection,
     sample_queries,
     tapvid_metrics,
 )
+from tracker.evaluation.redetection import occlusion_recall, redetection_jaccard
 from tracker.evaluation.report import Report
 from tracker.files import prepare_output_dir
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.registry import Tracker, make_tracker
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,15 @@ def track_sample(
 
 
 def score_sample(tracks: Tracks, sample: Sample, mode: QueryMode) -> dict[str, Any]:
-    """Return all metrics of one video's tracks."""
+    """Return all metrics of one video's tracks: `METRIC_NAMES`, `REDETECTION_NAMES` and recall."""
     truth = truth_of(sample, mode)
     xy = tracks.rescaled(RASTER).xy
-    scores: dict[str, Any] = dict(tapvid_metrics(truth, xy, ~tracks.visible, mode))
-    scores["redetection"] = redetection(truth, xy, ~tracks.visible)
-    return scores
+    occluded = ~tracks.visible
+    return {
+        **tapvid_metrics(truth, xy, occluded, mode),
+        **redetection_jaccard(truth, xy, occluded),
+        "occlusion_recall": occlusion_recall(truth, xy, occluded),
+    }
 
 
 def evaluate(
@@ -107,6 +114,10 @@ def evaluate(
     """Score trackers on every video of a benchmark.
 
     Args:
+        benchmark: the videos.
+        tracker_names: as `make_tracker` takes them.
+        settings: how to run.
+        output_dir: where results go.
         on_video: called with each video's name when it is done, for a progress bar.
 
     Returns:
@@ -127,22 +138,9 @@ def evaluate(
     for count, (name, load) in enumerate(benchmark):
         if settings.limit is not None and count >= settings.limit:
             break
-        missing = [t for t in trackers if not report.has(t, name)]
-        try:
-            sample = load() if missing else None
-            scores = {}
-            for tracker in missing:
-                tracks, seconds = track_sample(trackers[tracker], sample, settings)
-                scores[tracker] = score_sample(tracks, sample, settings.query_mode)
-                scores[tracker]["seconds"] = seconds
-                if settings.keep_tracks:
-                    save_tracks(tracks, folder, tracker, name)
-            # Only together: means are compared, so they must be of the same videos.
-            for tracker in missing:
-                report.add(tracker, name, scores[tracker])
-        except Exception as error:  # one broken video must not lose the others
-            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            report.fail(name, f"{kind}{error}")
+        missing = {t: tracker for t, tracker in trackers.items() if not report.has(t, name)}
+        if missing:
+            _evaluate_video(name, load, missing, settings, report)
         on_video(name)
     if not report.trackers:
         reasons = "; ".join(report.failed.values()) or "it is empty"
@@ -151,8 +149,37 @@ def evaluate(
     return report
 
 
+def _evaluate_video(
+    name: str,
+    load: Callable[[], Sample],
+    trackers: dict[str, Tracker],
+    settings: EvaluationSettings,
+    report: Report,
+) -> None:
+    """Score trackers on one video; note why where that fails, so that others are not lost."""
+    scores = {}
+    try:
+        sample = load()
+        for key, tracker in trackers.items():
+            tracks, seconds = track_sample(tracker, sample, settings)
+            scores[key] = score_sample(tracks, sample, settings.query_mode)
+            scores[key]["seconds"] = seconds
+            if settings.keep_tracks:
+                save_tracks(tracks, report.folder, key, name)
+    except UserError as error:
+        report.fail(name, str(error))
+        return
+    except Exception as error:  # a bug: whoever mends it needs more than a line
+        log.warning("%s was skipped", name, exc_info=True)
+        report.fail(name, f"{type(error).__name__}: {error}", traceback.format_exc())
+        return
+    # Only together: means are compared, so they must be of the same videos.
+    for key in trackers:
+        report.add(key, name, scores[key])
+
+
 def tracks_path(folder: Path, tracker: str, video: str) -> Path:
-    """Where `keep_tracks` puts a video's tracks."""
+    """Return where `keep_tracks` puts a video's tracks."""
     safe = [part.replace("/", "_").replace("@", "_") for part in (tracker, video)]
     return folder / "tracks" / safe[0] / f"{safe[1]}.npz"
 

@@ -7,13 +7,15 @@ of the frames that it is given.
 
 Shapes: B videos, T frames, L layers, S tubelet slots, C channels, h x w patches.
 
-The layers are run with rotary positions of the real patch grid (`tracker/rotary.py`).
+The layers are run with rotary positions of the real patch grid (`rotary.py`).
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -21,12 +23,21 @@ from einops import rearrange
 from torch import Tensor
 
 from tracker.errors import UserError
-from tracker.features.rotary import grid_positions, rotary_tables, run_layer
+from tracker.features.checkpoints import (
+    MINI,
+    copy_checkpoint,
+    is_name,
+    load_config,
+    load_model,
+    patch_side,
+    write_checkpoint,
+)
+from tracker.features.encoder import encode_tokens
 from tracker.video.pixels import image_size, normalise, resize
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Model
-from tracker.features.checkpoints import MINI, load_config, load_model
+    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Encoder
 
 FrameMode = Literal["tubelet", "offset", "duplicate"]
 
@@ -96,12 +107,10 @@ class FrozenBackbone:
 
     def __init__(self, config: BackboneConfig, model: VJEPA2Model | None = None) -> None:
         self.config = config
-        self._model = None if model is None else _freeze(model)
-        self._loads = model is None
+        self._given = self._model = None if model is None else _freeze(model)
         self._fingerprint: str | None = None
-        self._rope: dict[tuple, tuple[Tensor, Tensor]] = {}
         self.architecture = load_config(config.source) if model is None else model.config
-        depth, patch = self.architecture.num_hidden_layers, self.architecture.patch_size
+        depth, patch = self.architecture.num_hidden_layers, self.patch
         if not config.layers or not all(1 <= i <= depth for i in config.layers):
             raise UserError(
                 f"layers {list(config.layers)}: {config.source} has layers 1..{depth}; choose those"
@@ -120,7 +129,7 @@ class FrozenBackbone:
     @property
     def patch(self) -> int:
         """Side of a patch in pixels of the input."""
-        return self.architecture.patch_size
+        return patch_side(self.architecture)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -153,6 +162,24 @@ class FrozenBackbone:
                 digest.update(name.encode() + tensor.cpu().half().numpy().tobytes())
             self._fingerprint = digest.hexdigest()[:16]
         return self._fingerprint
+
+    @property
+    def has_name(self) -> bool:
+        """Whether its source, a hub id or a shipped name, is enough to load it anywhere."""
+        return self._given is None and is_name(self.config.source)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the checkpoint into a folder that can be a source: a copy, or what is in memory.
+
+        Raises:
+            UserError: it is known by a name alone, or cannot be written.
+        """
+        if self._given is not None:
+            write_checkpoint(self._given, Path(folder))
+        elif self.has_name:
+            raise UserError(f"backbone {self.config.source} is loaded by its name; name it instead")
+        else:
+            copy_checkpoint(Path(self.config.source), Path(folder))
 
     def identity(self) -> dict[str, object]:
         """What features depend on, apart from the weights: a template must agree with it."""
@@ -221,46 +248,36 @@ class FrozenBackbone:
         Returns:
             `(B, L, T / tubelet, C, h, w)` outputs of the chosen layers.
         """
-        encoder = self.model.encoder
-        dtype = self._dtype(frames.device)
-        weight = encoder.embeddings.patch_embeddings.proj.weight
-        if weight.device != frames.device or weight.dtype != dtype:
-            if weight.dtype != dtype:
-                self.fingerprint()  # of the weights as they were loaded, before they are rounded
-            if weight.dtype != torch.float32 and self._loads:
-                self._model = None  # they were rounded for another device
-            encoder = self.model.to(device=frames.device, dtype=dtype).encoder
-        hidden = encoder.embeddings(frames.to(dtype))
+        encoder = self._encoder_for(frames.device)
         grid = (
             frames.shape[1] // self.architecture.tubelet_size,
             frames.shape[3] // self.patch,
             frames.shape[4] // self.patch,
         )
-        cos, sin = self._rotary(grid, hidden)
-        wanted = {}
-        for number, layer in enumerate(encoder.layer, start=1):
-            hidden = run_layer(layer, hidden, cos, sin)
-            if number in self.config.layers:
-                last = number == len(encoder.layer)
-                wanted[number] = encoder.layernorm(hidden) if last else hidden
-            if number == max(self.config.layers):
-                break
-        stacked = torch.stack([wanted[i] for i in self.config.layers], dim=1)
+        embedded = encoder.embeddings(frames.to(self._dtype(frames.device)))
+        outputs = torch.stack(encode_tokens(encoder, embedded, grid, self.config.layers), dim=1)
         t, h, w = grid
-        return rearrange(stacked, "b l (t h w) c -> b l t c h w", t=t, h=h, w=w)
+        return rearrange(outputs, "b l (t h w) c -> b l t c h w", t=t, h=h, w=w)
+
+    def _encoder_for(self, device: torch.device) -> VJEPA2Encoder:
+        """Return the encoder on a device, in the precision that it runs in there."""
+        dtype = self._dtype(device)
+        weight = next(self.model.encoder.parameters())
+        if weight.dtype != dtype:
+            self.fingerprint()  # of the weights as they were loaded, before they are rounded
+            if self._given is not None:
+                self._model = copy.deepcopy(self._given)
+            elif weight.dtype != torch.float32:
+                self._model = None  # they were rounded for another device
+        if weight.dtype != dtype or weight.device != device:
+            # torch.nn's own: transformers' decorated one has lost its types.
+            torch.nn.Module.to(self.model, device=device, dtype=dtype)
+        return self.model.encoder
 
     def _dtype(self, device: torch.device) -> torch.dtype:
         if self.config.dtype == "auto":
             return torch.bfloat16 if device.type == "cuda" else torch.float32
         return getattr(torch, self.config.dtype)
-
-    def _rotary(self, grid: tuple[int, int, int], hidden: Tensor) -> tuple[Tensor, Tensor]:
-        key = (grid, hidden.device, hidden.dtype)
-        if key not in self._rope:
-            positions = grid_positions(grid, hidden.device)
-            attention = self.model.encoder.layer[0].attention
-            self._rope[key] = rotary_tables(attention, positions, hidden.dtype)
-        return self._rope[key]
 
 
 def window_starts(length: int, window: int) -> list[tuple[int, int]]:

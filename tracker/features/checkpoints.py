@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from tracker.errors import UserError
+from tracker.files import atomic_path, save_tensors
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Config, VJEPA2Model
@@ -18,12 +21,16 @@ ASSETS = Path(__file__).parents[1] / "assets"
 
 MINI = "mini"
 
+MINI_FOLDER = ASSETS / "mini" / "backbone"
+"""Where the backbone `mini` lies; today that is the folder of the tracker `mini`, which names its
+backbone by its own folder and keeps it whatever this says."""
+
 RANDOM_MINI = "mini-random"
 """The shipped model's architecture with random weights of a fixed seed, for comparison."""
 
 SHIPPED_BACKBONES = (MINI, RANDOM_MINI)
 
-MINI_ARCHITECTURE = {
+MINI_ARCHITECTURE: dict[str, Any] = {
     "hidden_size": 256,
     "num_hidden_layers": 8,
     "num_attention_heads": 4,
@@ -37,7 +44,47 @@ MINI_ARCHITECTURE = {
 
 def checkpoint_path(source: str) -> str:
     """Return the folder or hub id of a source; `mini` is the model inside this package."""
-    return str(ASSETS / MINI / "backbone") if source == MINI else source
+    return str(MINI_FOLDER) if source == MINI else source
+
+
+def is_name(source: str) -> bool:
+    """Whether a source is a name that means the same everywhere: shipped, or an id of the hub."""
+    return source in SHIPPED_BACKBONES or not Path(source).is_dir()
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Copy a checkpoint's config and weights, unless they are there already."""
+    target.mkdir(parents=True, exist_ok=True)
+    for pattern in ("config.json", "*.safetensors", "*.safetensors.index.json"):
+        for file in source.glob(pattern):
+            copy = target / file.name
+            # A run saves its tracker often, and a large backbone never changes.
+            if not (copy.exists() and filecmp.cmp(file, copy)):
+                shutil.copy2(file, copy)
+
+
+def write_checkpoint(model: VJEPA2Model, folder: Path) -> None:
+    """Write `config.json` and `model.safetensors` as transformers reads them.
+
+    Raises:
+        UserError: the operating system refused.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    save_tensors(weights, folder / "model.safetensors", {"format": "pt"})
+    with atomic_path(folder / "config.json") as partial:
+        model.config.to_json_file(str(partial))
+
+
+def patch_side(config: VJEPA2Config) -> int:
+    """Return the side of a patch in pixels.
+
+    Raises:
+        UserError: patches are not square.
+    """
+    if not isinstance(config.patch_size, int):
+        raise UserError(f"patches of {config.patch_size} pixels: V-JEPA 2 has square ones")
+    return config.patch_size
 
 
 def load_config(source: str) -> VJEPA2Config:
@@ -80,8 +127,11 @@ def load_model(source: str) -> VJEPA2Model:
             return VJEPA2Model(load_config(source))
     path = checkpoint_path(source)
     _check_folder(path, source)
+    model: VJEPA2Model
+    report: dict[str, Any]
     try:
-        model, report = VJEPA2Model.from_pretrained(
+        # Its annotation does not tell that it returns a pair when asked for the loading info.
+        model, report = VJEPA2Model.from_pretrained(  # type: ignore[misc]
             path, dtype=torch.float32, output_loading_info=True, use_safetensors=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -97,7 +147,7 @@ def load_model(source: str) -> VJEPA2Model:
 
 def _check_folder(path: str, source: str) -> None:
     folder = Path(path)
-    if source == "mini" and not (folder / "config.json").is_file():
+    if source == MINI and not (folder / "config.json").is_file():
         raise UserError(
             f"backbone 'mini' lacks {folder / 'config.json'}; install the package again, or use "
             f"{RANDOM_MINI} (the same architecture, random weights), a folder or a hub id"

@@ -8,11 +8,13 @@ error.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tracker.errors import UserError
@@ -28,7 +30,8 @@ class TemplateReport:
         clips: how many clips it averages.
         split_half_cosine: per layer, the cosine between the centred templates of two halves of the
             clips; 1 is converged.
-        positional_share: per layer, the share of the features' variance that position explains.
+        positional_share: per layer, the share of the features' variance that position explains, as
+            `PlaceMoments.positional_share` has it.
     """
 
     clips: int
@@ -44,15 +47,18 @@ class PositionalTemplate:
         mean: `(L, P, C, h, w)`, P the slots of a window.
         std: `(L, C)` standard deviation of the residual, per channel.
         identity: `FrozenBackbone.identity()` of the backbone it was fitted with.
-        fingerprint: of that backbone's weights.
+        backbone_fingerprint: of that backbone's weights.
         report: how far it has converged.
     """
 
     mean: Tensor
     std: Tensor
     identity: dict[str, Any]
-    fingerprint: str
+    backbone_fingerprint: str
     report: TemplateReport
+    _placed: dict[torch.device, tuple[Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def check(self, backbone: FrozenBackbone) -> None:
         """Fail unless the template was fitted with this backbone, as it is configured.
@@ -64,26 +70,38 @@ class PositionalTemplate:
             if self.identity.get(key) != wanted:
                 raise UserError(
                     f"template was fitted with {key}={self.identity.get(key)}, but the backbone "
-                    f"has {key}={wanted}; fit one with python -m data_prep.fit_template"
+                    f"has {key}={wanted}; fit one with vjepa-tracker fit-template"
                 )
-        if self.fingerprint != backbone.fingerprint():
+        if self.backbone_fingerprint != backbone.fingerprint():
             raise UserError(
-                f"template belongs to a backbone with weights {self.fingerprint}, but "
+                f"template belongs to a backbone with weights {self.backbone_fingerprint}, but "
                 f"{backbone.config.source} has {backbone.fingerprint()}; fit one with "
-                "python -m data_prep.fit_template"
+                "vjepa-tracker fit-template"
             )
 
+    def fingerprint(self) -> str:
+        """Hash of the template itself, the same before and after it is saved."""
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode())
+        digest.update(self.backbone_fingerprint.encode())
+        digest.update(self.mean.half().numpy().tobytes() + self.std.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
     def subtract(self, volume: FeatureVolume) -> Tensor:
-        """Return content residuals `(B, L, S, C, h, w)` in units of their standard deviation."""
-        features = volume.features
-        mean = self.mean.to(features)[:, volume.phase]
-        return (features - mean) / self.std.to(features)[:, None, :, None, None]
+        """Return content residuals, see `content_residuals`."""
+        return content_residuals(volume, *self._on(volume.features.device))
+
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return mean and spread on a device, where they stay until another one asks."""
+        if device not in self._placed:
+            self._placed.clear()
+            self._placed[device] = self.mean.to(device), self.std.to(device)
+        return self._placed[device]
 
     def save(self, path: str | Path) -> None:
         """Write a `.safetensors` file that carries its identity."""
         metadata = {
             "identity": json.dumps(self.identity, sort_keys=True),
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.backbone_fingerprint,
             "report": json.dumps(vars(self.report)),
         }
         tensors = {"mean": self.mean.half().contiguous(), "std": self.std.float().contiguous()}
@@ -99,7 +117,9 @@ class PositionalTemplate:
         from safetensors import SafetensorError, safe_open
 
         if not Path(path).is_file():
-            raise UserError(f"template {path} does not exist; fit one with data_prep.fit_template")
+            raise UserError(
+                f"template {path} does not exist; fit one with vjepa-tracker fit-template"
+            )
         try:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
@@ -112,3 +132,20 @@ class PositionalTemplate:
                 )
         except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
             raise UserError(f"{path} is not a template file ({error}); fit it again") from error
+
+
+def content_residuals(volume: FeatureVolume, mean: Tensor, std: Tensor) -> Tensor:
+    """Subtract a mean at each place, in float32 whatever the precision of the features.
+
+    In half precision the mean would be rounded, at each place by another amount and always by the
+    same: a positional bias like the one that is to be removed.
+
+    Args:
+        volume: features `(B, L, S, C, h, w)`.
+        mean: `(L, P, C, h, w) float32` on the same device.
+        std: `(L, C) float32` there.
+
+    Returns:
+        `(B, L, S, C, h, w) float32` in units of the standard deviation.
+    """
+    return (volume.features.float() - mean[:, volume.phase]) / std[:, None, :, None, None]

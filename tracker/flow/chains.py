@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from tracker.flow.fields import FlowBetweenFrames, sample
+from tracker.points.geometry import inside_frame
 
 SMALLEST_SIDE = 16
 """Smaller frames have no flow."""
@@ -58,7 +59,8 @@ def follow_link(
     """Follow points from one image to another.
 
     Args:
-        there, back: `(H, W, 2)` flow to the other image and from it.
+        there: `(H, W, 2)` flow to the other image.
+        back: `(H, W, 2)` flow from it.
         xy: `(N, 2)` raster pixels in the first image.
 
     Returns:
@@ -96,6 +98,8 @@ class Chains:
 
         Args:
             rows: indices of the points.
+            start: frame that the link leads from.
+            end: frame that it leads to.
             fields: `(H, W, 2)` flow to frame `end` and back.
             may_find: whether the link counts even where no other confirms it and its round trip
                 is not among the best.
@@ -113,7 +117,7 @@ class Chains:
 
 
 def chain_flow(
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray] | np.ndarray,
     xy: np.ndarray,
     certainty: np.ndarray,
     size: tuple[int, int],
@@ -138,7 +142,7 @@ def chain_flow(
         outside the frame `certainty` is 0, and the position means nothing.
     """
     (height, width), length = images[0].shape, len(images)
-    scale = np.float32([width / size[0], height / size[1]])
+    scale = np.array([width / size[0], height / size[1]], np.float32)
     known = certainty > 0
     chains = Chains(
         xy.astype(np.float32) * scale,
@@ -157,5 +161,6 @@ def chain_flow(
         if rows.size:
             fields = flow.there_and_back(before, t, again=before < t <= latest)
             chains.link(rows, before, t, fields, may_find=abs(t - before) == jumps[0])
-    inside = ((chains.xy >= 0) & (chains.xy < (width, height))).all(-1)
+    # What was given is judged as it was given: scaled, a point on the border may be rounded out.
+    inside = np.where(known, inside_frame(xy, size), inside_frame(chains.xy, (width, height)))
     return chains.xy / scale, chains.certainty * inside

@@ -34,9 +34,10 @@ class FlowBetweenFrames:
         finest_scale: flow is computed on images halved so many times.
     """
 
-    def __init__(self, images: Sequence[np.ndarray], finest_scale: int) -> None:
+    def __init__(self, images: Sequence[np.ndarray] | np.ndarray, finest_scale: int) -> None:
         self._images = images
-        self._method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
+        self._method = cv2.DISOpticalFlow_create(preset)  # type: ignore[attr-defined]  # no stub
         self._method.setFinestScale(finest_scale)
         self._pairs: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
@@ -44,6 +45,8 @@ class FlowBetweenFrames:
         """Return the fields `(H, W, 2)` from image `start` to image `end` and back.
 
         Args:
+            start: number of an image.
+            end: number of another.
             again: whether this pair will be asked for once more, and is worth its memory.
         """
         key = (min(start, end), max(start, end))
@@ -62,7 +65,8 @@ def field_between(method: cv2.DISOpticalFlow, start: np.ndarray, end: np.ndarray
     Half precision errs by at most 1/64 pixel for moves below 64 pixels.
     """
     # NumPy takes three times as long to round, and longer still where flow is all but 0.
-    return torch.from_numpy(method.calc(start, end, None)).half().numpy()
+    field = method.calc(start, end, None)  # type: ignore[call-overload]  # the stub wants a guess
+    return torch.from_numpy(field).half().numpy()
 
 
 def sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:

@@ -37,8 +37,8 @@ class CoarseMatch(nn.Module):
         self.conv1 = nn.Conv2d(branches, hidden, 3, padding=1)
         self.conv2 = nn.Conv2d(hidden, 1, 3, padding=1)
         self.judge = nn.Linear(2 * hidden + 1, 2)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, queries: list[Tensor], maps: list[Level], size: tuple[int, int]
@@ -65,7 +65,7 @@ class CoarseMatch(nn.Module):
         near = torch.cat([F.adaptive_max_pool2d(vote, context) for vote in votes], dim=1)
         hidden = F.gelu(self.conv1(near * (10 / temperatures)[:, None, None]))
         # All that is coarse is summed up first: few passes over the finest grid cost least.
-        finest = max((vote.shape[-2:] for vote in votes), key=math.prod)
+        finest = max(((vote.shape[-2], vote.shape[-1]) for vote in votes), key=math.prod)
         fine = [vote for vote in votes if vote.shape[-2:] == finest]
         rest = [enlarge(vote, context) for vote in votes if vote.shape[-2:] != finest]
         logits = enlarge(sum(rest, self.conv2(hidden)), finest)

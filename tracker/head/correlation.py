@@ -104,6 +104,7 @@ def sample_query_patches(level: Level, xy: Tensor, frame: Tensor, radius: int) -
     """Describe queries by the patch round them in their own frame.
 
     Args:
+        level: features.
         xy: `(B, N, 2)` fine pixels.
         frame: `(B, N)` frame of each query among those of the level.
         radius: cells to each side.
@@ -119,6 +120,7 @@ def local_correlation(level: Level, query: Tensor, xy: Tensor, radius: int) -> T
     """Correlate every cell of the query's patch with every cell round each target position.
 
     Args:
+        level: features.
         query: `(B, N, P, C)` from `sample_query_patches`.
         xy: `(B, N, T, 2)` fine pixels.
         radius: cells to each side of the target.

@@ -56,8 +56,8 @@ class TemporalAdapter(nn.Module):
         self.qkv = nn.Linear(inner, 3 * inner)
         self.bias = nn.Parameter(torch.zeros(heads, 2 * self.radius + 1))
         self.up = nn.Conv2d(inner, width, 3, padding=1)
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
+        for parameter in self.up.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, S, C, h, w)` to the same shape."""

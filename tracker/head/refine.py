@@ -118,7 +118,8 @@ class RefinementStep(nn.Module):
         """Compare queries with what lies round positions, on all levels.
 
         Args:
-            levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
+            levels: features.
+            queries: the queries' patches `(B, N, P, C)`, for each level.
             xy: `(B, N, T, 2)` fine pixels.
 
         Returns:
@@ -144,7 +145,8 @@ class RefinementStep(nn.Module):
         """Make one step.
 
         Args:
-            levels, queries: features, and the queries' patches `(B, N, P, C)`, by level.
+            levels: features.
+            queries: the queries' patches `(B, N, P, C)`, for each level.
             xy: `(B, N, T, 2)` current positions in fine pixels.
             visibility_logits: `(B, N, T, 2)` current logits of visibility and of being uncertain.
             at_match: `(B, N, T, levels * correlation_channels)`, what `correlate` sees at the
@@ -157,12 +159,9 @@ class RefinementStep(nn.Module):
             New positions and logits, of the same shapes.
         """
         here = self.correlate(levels, queries, xy)
-        state = [
-            describe_state(xy, visibility_logits, time_to_query, size),
-            candidates.describe(xy),
-        ]
-        state = torch.cat(state, dim=-1).to(here.dtype)
-        tokens = self.embed(torch.cat([here, at_match, state], dim=-1))
+        state = describe_state(xy, visibility_logits, time_to_query, size)
+        known = torch.cat([state, candidates.describe(xy)], dim=-1).to(here.dtype)
+        tokens = self.embed(torch.cat([here, at_match, known], dim=-1))
         flat = tokens.flatten(0, 1)
         for block in self.blocks:
             flat = block(flat)

@@ -39,6 +39,7 @@ class FrameFeatures:
 
     @property
     def num_frames(self) -> int:
+        """T."""
         return self.levels[0].table.shape[1]
 
     def select_frames(self, index: slice) -> FrameFeatures:
@@ -140,12 +141,20 @@ class TrackingHead(nn.Module):
 
         Args:
             residuals: `(B, L, S, C, h, w)` content residuals; None without the V-JEPA branch.
-            slot: `(T,)` which slot belongs to each frame.
+            slot: `(T,)` which slot belongs to each frame; there may be slots of frames before them.
             frames: `(B, T, 3, H, W)` fine frames in 0..1.
+
+        Returns:
+            Of the T frames.
+
+        Raises:
+            ValueError: the head reads residuals, and there are none.
         """
         size = (frames.shape[-1], frames.shape[-2])
         levels: list[Level] = []
         if self.config.use_vjepa:
+            if residuals is None:
+                raise ValueError("a head with the V-JEPA branch needs residuals")
             dtype = self.projection.fuse.weight.dtype
             content = F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
             levels.append(Level.of(content, size))
@@ -184,6 +193,9 @@ class TrackingHead(nn.Module):
             known: where earlier results exist: mask `(B, N, T)`, positions and logits
                 `(B, N, T, 2)`; refinement starts from them.
             iterations: refinement steps; the config's by default.
+
+        Returns:
+            Tracks in the T frames after the coarse match and after each step.
         """
         match, visibility_logits, logits = self._match(features, queries)
         proposed = self._propose(match.detach(), visibility_logits.detach(), flow)

@@ -1,26 +1,22 @@
 """Pictures of tracks: trails over the video, side by side with the truth, contact sheets.
 
 A point's colour tells where it started: hue runs with x, brightness with y. A filled dot is
-visible (paler where the tracker is less sure), a hollow one is occluded.
+visible (paler where the tracker is less certain), a hollow one is occluded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from tracker.errors import UserError
 from tracker.files import atomic_path
+from tracker.points.geometry import inside_frame
 from tracker.points.tracks import Tracks
 from tracker.video.video import Video
-
-if TYPE_CHECKING:
-    pass
-
 
 TRAIL_FRAMES = 12
 
@@ -33,7 +29,7 @@ as long as encoders still take them."""
 
 def point_colours(tracks: Tracks) -> np.ndarray:
     """Return `(N, 3) uint8` RGB colours by the place where each track starts."""
-    place = np.clip(tracks.queries[:, 1:] / np.float32(tracks.size), 0, 1)
+    place = np.clip(tracks.queries[:, 1:] / np.array(tracks.size, np.float32), 0, 1)
     hsv = np.empty((1, len(tracks), 3), np.uint8)
     hsv[0, :, 0] = place[:, 0] * 150
     hsv[0, :, 1] = 255 - 90 * place[:, 1]
@@ -46,55 +42,71 @@ def draw_tracks(frame: np.ndarray, tracks: Tracks, t: int, trail: int = TRAIL_FR
 
     Args:
         frame: `(H, W, 3) uint8`, of any size; positions are scaled from `tracks.size`.
+        tracks: what to draw.
+        t: frame number.
         trail: how many earlier frames the trail covers.
     """
     height, width = frame.shape[:2]
-    factor = np.float32([width, height]) / np.float32(tracks.size)
     radius = max(2, round(min(width, height) / 130))
-    colours = point_colours(tracks).tolist()
     recent = slice(max(0, t - trail), t + 1)
-    xy = tracks.xy[:, recent] * factor
-    picture = _draw_trails(frame, xy, colours, tracks.visible[:, recent], radius)
-    for point, (x, y) in enumerate(xy[:, -1]):
-        if not (np.isfinite((x, y)).all() and -width < x < 2 * width and -height < y < 2 * height):
-            continue
-        centre = _fixed_point((x, y))
-        if tracks.visible[point, t]:
-            certainty = 0.4 + 0.6 * float(np.clip(tracks.confidence[point, t], 0, 1))
-            colour = tuple(int(certainty * c + (1 - certainty) * 255) for c in colours[point])
-            cv2.circle(picture, centre, radius << _SHIFT, colour, -1, cv2.LINE_AA, _SHIFT)
-        else:
-            cv2.circle(picture, centre, radius << _SHIFT, colours[point], 1, cv2.LINE_AA, _SHIFT)
+    xy = tracks.xy[:, recent] * np.divide([width, height], tracks.size).astype(np.float32)
+    # Farther out even a dot would not be seen, and OpenCV's whole numbers may not suffice.
+    margin = np.array([width, height])
+    near = inside_frame(xy + margin, (3 * width, 3 * height))
+    places = _fixed_point(np.where(near[..., None], xy, 0))
+    colours = point_colours(tracks)
+    shown = tracks.visible[:, recent] & near
+    picture = _draw_trails(frame, places, colours, shown, thickness=max(1, radius // 2))
+    certainty = 0.4 + 0.6 * np.clip(tracks.confidence[:, t, None], 0, 1)
+    pale = (certainty * colours + (1 - certainty) * 255).astype(np.uint8)
+    dots = np.where(shown[:, -1:], pale, colours)
+    filled = np.where(shown[:, -1], -1, 1)
+    for centre, colour, thickness in zip(
+        places[near[:, -1], -1].tolist(),
+        dots[near[:, -1]].tolist(),
+        filled[near[:, -1]].tolist(),
+        strict=True,
+    ):
+        cv2.circle(picture, centre, radius << _SHIFT, colour, thickness, cv2.LINE_AA, _SHIFT)
     return picture
 
 
 _SHIFT = 4  # OpenCV draws in sixteenths of a pixel
 
 
-def _fixed_point(xy: np.ndarray | tuple[float, float]) -> tuple[int, int]:
-    """OpenCV counts from pixel centres."""
-    return tuple(round((float(v) - 0.5) * (1 << _SHIFT)) for v in xy)  # type: ignore[return-value]
+def _fixed_point(xy: np.ndarray) -> np.ndarray:
+    """Return raster positions `(..., 2)` as OpenCV's whole numbers; it counts from centres."""
+    return np.rint((xy - 0.5) * (1 << _SHIFT)).astype(np.int32)
 
 
 def _draw_trails(
     frame: np.ndarray,
-    xy: np.ndarray,
-    colours: list[list[int]],
-    visible: np.ndarray,
-    radius: int,
+    places: np.ndarray,
+    colours: np.ndarray,
+    shown: np.ndarray,
+    thickness: int,
 ) -> np.ndarray:
-    """Blend in lines through visible places only, `xy (N, frames, 2)`, the last frame's last."""
-    picture = frame.copy()
-    if xy.shape[1] < 2:
-        return picture
+    """Return a frame with lines blended in, through neighbouring shown places only.
+
+    Args:
+        frame: `(H, W, 3) uint8`.
+        places: `(N, frames, 2)` of OpenCV's whole numbers.
+        colours: `(N, 3) uint8`.
+        shown: `(N, frames) bool`.
+        thickness: of the lines, in pixels.
+    """
     lines = frame.copy()
-    thickness = max(1, radius // 2)
-    for point in range(len(xy)):
-        for step in range(1, xy.shape[1]):
-            if visible[point, step] and visible[point, step - 1]:
-                ends = (_fixed_point(xy[point, step - 1]), _fixed_point(xy[point, step]))
-                cv2.line(lines, *ends, colours[point], thickness, cv2.LINE_AA, _SHIFT)
-    return cv2.addWeighted(lines, 0.75, picture, 0.25, 0)
+    colour_of = colours.tolist()
+    # A run of shown places begins and ends where the flags change; of each point, two by two.
+    changes = np.diff(shown.astype(np.int8), axis=1, prepend=0, append=0)
+    points, edges = np.nonzero(changes)
+    for point, first, end in zip(
+        points[::2].tolist(), edges[::2].tolist(), edges[1::2].tolist(), strict=True
+    ):
+        if end - first > 1:
+            run = places[point, first:end]
+            cv2.polylines(lines, [run], False, colour_of[point], thickness, cv2.LINE_AA, _SHIFT)
+    return cv2.addWeighted(lines, 0.75, frame, 0.25, 0)
 
 
 def overlay(video: Video, tracks: Tracks, truth: Tracks | None = None) -> Iterator[np.ndarray]:

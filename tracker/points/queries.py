@@ -14,23 +14,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tracker.errors import UserError
 from tracker.files import UNREADABLE, UNREADABLE_IMAGE
+from tracker.points.geometry import inside_frame
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Queries:
     """Points to follow.
 
     Attributes:
         txy: `(N, 3) float32`, columns frame, x, y in pixels.
+
+    Raises:
+        UserError: rows that are not three finite numbers, or whose frame is not a whole number.
     """
 
     txy: np.ndarray
 
-    def __post_init__(self) -> None:
-        txy = np.asarray(self.txy, dtype=np.float32)
+    def __init__(self, txy: ArrayLike) -> None:
+        try:
+            txy = np.asarray(txy, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"queries are rows of the numbers t, x, y ({error})") from error
         if txy.ndim != 2 or txy.shape[1] != 3:
             raise UserError(f"queries have shape {txy.shape}; they must be rows of t, x, y")
         bad = np.flatnonzero(~np.isfinite(txy).all(axis=1))
@@ -69,14 +77,13 @@ class Queries:
         if len(self) == 0:
             raise UserError("there are no query points; give at least one")
         width, height = size
-        t, x, y = self.txy.T
-        late = np.flatnonzero((t < 0) | (t >= num_frames))
+        late = np.flatnonzero((self.t < 0) | (self.t >= num_frames))
         if late.size:
             raise UserError(
                 f"query {late[0]} is {_row(self.txy[late[0]])}, but the video has frames "
                 f"0..{num_frames - 1}"
             )
-        outside = np.flatnonzero((x < 0) | (x > width) | (y < 0) | (y > height))
+        outside = np.flatnonzero(~inside_frame(self.xy, size))
         if outside.size:
             raise UserError(
                 f"query {outside[0]} is {_row(self.txy[outside[0]])}, outside the frame of "
@@ -86,7 +93,7 @@ class Queries:
 
     def scaled(self, old: tuple[int, int], new: tuple[int, int]) -> Queries:
         """Return the queries of a video resized from `old` to `new`, both `(W, H)`."""
-        return Queries(self.txy * np.float32([1, new[0] / old[0], new[1] / old[1]]))
+        return Queries(self.txy * np.array([1, new[0] / old[0], new[1] / old[1]], np.float32))
 
     @classmethod
     def grid(cls, n: int, size: tuple[int, int], t: int = 0) -> Queries:
@@ -117,7 +124,9 @@ class Queries:
         Args:
             mask: of the video's size: an image file, whose white part (brighter than 127 of
                 255) is inside, or an `(H, W)` array, where non-zero is inside.
-            size: `(W, H)` of the video.
+            size: `(W, H)` of the video in pixels.
+            n: rows and columns of the grid.
+            t: frame of the points.
 
         Raises:
             UserError: unreadable, of another size, or empty.
@@ -132,13 +141,14 @@ class Queries:
         rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         if rows.size == 0:
             raise UserError(f"mask {name} has no white part; paint the object white")
-        corner = np.float32([columns[0], rows[0]])
-        extent = np.float32([columns[-1] + 1, rows[-1] + 1]) - corner
+        corner = np.array([columns[0], rows[0]], np.float32)
+        extent = np.array([columns[-1] + 1, rows[-1] + 1], np.float32) - corner
         xy = cls.grid(n, (1, 1)).xy * extent + corner
         kept = xy[inside[xy[:, 1].astype(int), xy[:, 0].astype(int)]]
         if len(kept) == 0:
             # A mask thinner than the grid's cells still deserves a point.
-            kept = np.float32([[columns[inside[rows[0], columns]][0] + 0.5, rows[0] + 0.5]])
+            first = columns[inside[rows[0], columns]][0]
+            kept = np.array([[first + 0.5, rows[0] + 0.5]], np.float32)
         return cls.at_frame(kept, t)
 
     @classmethod

@@ -1,20 +1,22 @@
-"""Tracks: where every query point is in every frame, and whether it can be seen."""
+"""Tracks: where every query point is in every frame, and whether it is visible there."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tracker.errors import UserError
 from tracker.files import UNREADABLE, atomic_path
+from tracker.points.geometry import inside_frame
 
 CSV_COLUMNS = ["point", "frame", "x", "y", "visible", "confidence"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Tracks:
     """The paths of `N` points through `T` frames.
 
@@ -32,31 +34,45 @@ class Tracks:
     visible: np.ndarray
     queries: np.ndarray
     size: tuple[int, int]
-    fps: float = 24.0
-    confidence: np.ndarray = field(default=None)  # type: ignore[assignment]
+    fps: float
+    confidence: np.ndarray
 
-    def __post_init__(self) -> None:
-        xy = np.asarray(self.xy, np.float32)
-        visible = np.asarray(self.visible, bool)
-        confidence = visible if self.confidence is None else self.confidence
-        confidence = np.asarray(confidence, np.float32)
-        queries = np.asarray(self.queries, np.float32)
+    def __init__(
+        self,
+        xy: ArrayLike,
+        visible: ArrayLike,
+        queries: ArrayLike,
+        size: tuple[int, int],
+        fps: float = 24.0,
+        confidence: ArrayLike | None = None,
+    ) -> None:
+        try:
+            xy = np.asarray(xy, np.float32)
+            visible = np.asarray(visible, bool)
+            confidence = np.asarray(visible if confidence is None else confidence, np.float32)
+            queries = np.asarray(queries, np.float32)
+            width, height = (int(side) for side in size)
+            fps = float(fps)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"tracks are arrays of numbers, a size and a rate ({error})") from error
+        if min(width, height) < 1 or not fps > 0:
+            raise UserError(f"tracks of a video of {width}x{height} at {fps} fps: use more than 0")
         if xy.ndim != 3 or xy.shape[2] != 2:
-            raise ValueError(f"xy has shape {xy.shape}, expected (N, T, 2)")
+            raise UserError(f"xy has shape {xy.shape}, expected (N, T, 2)")
         for name, array, shape in [
             ("visible", visible, xy.shape[:2]),
             ("confidence", confidence, xy.shape[:2]),
             ("queries", queries, (xy.shape[0], 3)),
         ]:
             if array.shape != shape:
-                raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+                raise UserError(f"{name} has shape {array.shape}, expected {shape}")
         for name, value in [
             ("xy", xy),
             ("visible", visible),
             ("confidence", confidence),
             ("queries", queries),
-            ("size", (int(self.size[0]), int(self.size[1]))),
-            ("fps", float(self.fps)),
+            ("size", (width, height)),
+            ("fps", fps),
         ]:
             object.__setattr__(self, name, value)
 
@@ -102,7 +118,7 @@ class Tracks:
         return Tracks(
             self.xy[:, start:stop],
             self.visible[:, start:stop],
-            self.queries - np.float32([start, 0, 0]),
+            self.queries - np.array([start, 0, 0], np.float32),
             self.size,
             self.fps,
             self.confidence[:, start:stop],
@@ -110,11 +126,11 @@ class Tracks:
 
     def rescaled(self, size: tuple[int, int]) -> Tracks:
         """Return the tracks in pixels of the video resized to `size` `(W, H)`."""
-        factor = np.float64(size) / np.float64(self.size)
+        factor = np.divide(size, self.size)
         return Tracks(
             (self.xy * factor).astype(np.float32),
             self.visible,
-            (self.queries * [1, *factor]).astype(np.float32),
+            (self.queries * np.array([1, *factor])).astype(np.float32),
             size,
             self.fps,
             self.confidence,
@@ -126,14 +142,14 @@ class Tracks:
         Few points that are right, or many of which more are wrong:
 
             tracks = tracker.track(video, queries)
-            sure, many = tracks.shown_from(0.5), tracks.shown_from(0.1)
+            strict, lenient = tracks.shown_from(0.5), tracks.shown_from(0.1)
         """
-        inside = ((self.xy >= 0) & (self.xy <= self.size)).all(-1)
+        inside = inside_frame(self.xy, self.size)
         return replace(self, visible=(self.confidence > certainty) & inside)
 
     def to_tapvid(self) -> dict[str, np.ndarray]:
         """Return `{"points": (N, T, 2) in 0..1 as x, y, "occluded": (N, T) bool}`."""
-        points = (self.xy / np.float64(self.size)).astype(np.float32)
+        points = (self.xy / np.array(self.size, np.float64)).astype(np.float32)
         return {"points": points, "occluded": ~self.visible}
 
     @classmethod
@@ -219,17 +235,17 @@ class Tracks:
             for point, (xy, visible, confidence) in enumerate(
                 zip(self.xy.tolist(), self.visible.tolist(), self.confidence.tolist(), strict=True)
             ):
-                for frame, ((x, y), seen, certainty) in enumerate(
+                for frame, ((x, y), is_visible, certainty) in enumerate(
                     zip(xy, visible, confidence, strict=True)
                 ):
-                    writer.writerow([point, frame, x, y, int(seen), certainty])
+                    writer.writerow([point, frame, x, y, int(is_visible), certainty])
 
     @classmethod
     def _read_csv(cls, path: Path) -> Tracks:
         with path.open(newline="", encoding="utf-8") as file:
             header = dict(part.split("=", 1) for part in file.readline().lstrip("# ").split())
             if file.readline().strip().split(",") != CSV_COLUMNS:
-                raise ValueError(f"its columns are not {','.join(CSV_COLUMNS)}")
+                raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
             rows = np.array([line.strip().split(",") for line in file], np.float64)
         queries = np.array(
             [q.split(",") for q in header["queries"].split(";") if q], np.float32

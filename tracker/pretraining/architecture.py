@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,24 +11,28 @@ from torch import nn
 from tracker.errors import UserError
 from tracker.features.checkpoints import MINI_ARCHITECTURE, load_config, load_model
 
+if TYPE_CHECKING:
+    from transformers import VJEPA2Config, VJEPA2Model
+
 
 def open_model(
     architecture: dict[str, Any], init_from: str | None, size: tuple[int, int], frames: int
-) -> nn.Module:
+) -> VJEPA2Model:
     """Return transformers' `VJEPA2Model` in float32, to be trained on clips of this shape.
 
     Args:
         architecture: settings of `VJEPA2Config` that differ from the mini model's; with a
             checkpoint, what it is expected to have. None values count as not given.
         init_from: a folder, a hub id or `mini`; None starts from random weights (torch's seed).
-        size, frames: `(height, width)` in pixels, and length, of the clips.
+        size: `(height, width)` of the clips in pixels.
+        frames: length of the clips.
 
     Raises:
         UserError: no such checkpoint, it has another architecture, or clips do not fit its tokens.
     """
-    wanted = {name: value for name, value in architecture.items() if value is not None}
-    model = _new_model(wanted) if init_from is None else _load_model(init_from, wanted)
-    config = model.config
+    given = {name: value for name, value in architecture.items() if value is not None}
+    model = _new_model(given) if init_from is None else _load_model(init_from, given)
+    config: Any = model.config  # transformers types patch_size as a number or a pair
     if any(side % config.patch_size for side in size) or frames % config.tubelet_size:
         raise UserError(
             f"clips of {frames} frames of {size[0]}x{size[1]}: the size must be a multiple of "
@@ -43,53 +45,49 @@ def open_model(
     return model
 
 
-def _new_model(wanted: dict[str, Any]) -> nn.Module:
+def _new_model(given: dict[str, Any]) -> VJEPA2Model:
     from transformers import VJEPA2Config, VJEPA2Model
 
     try:
-        model = VJEPA2Model(VJEPA2Config(**MINI_ARCHITECTURE | wanted))
+        model = VJEPA2Model(VJEPA2Config(**MINI_ARCHITECTURE | given))
     except (ValueError, TypeError, ZeroDivisionError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"architecture {wanted} cannot be built ({reason})") from error
+        raise UserError(f"architecture {given} cannot be built ({reason})") from error
     scale_initial_weights(model.encoder)
     scale_initial_weights(model.predictor)
     return model
 
 
-def _load_model(init_from: str, wanted: dict[str, Any]) -> nn.Module:
+def _load_model(init_from: str, given: dict[str, Any]) -> VJEPA2Model:
     config = load_config(init_from)
-    for name, value in wanted.items():
+    for name, value in given.items():
         if getattr(config, name) != value:
             raise UserError(
                 f"init_from {init_from} has {name}={getattr(config, name)}, not {value}; leave out "
                 f"architecture.{name}, or start without init_from"
             )
-    return load_model(init_from).requires_grad_(True)
+    model = load_model(init_from)
+    model.requires_grad_(True)
+    return model
 
 
 @torch.no_grad()
 def scale_initial_weights(stack: nn.Module) -> None:
-    """Divide what each layer adds to the residual stream by sqrt(2 * its number), as Meta does."""
-    for number, layer in enumerate(stack.layer, start=1):
+    """Divide what each layer adds to the residual stream by sqrt(2 * its number), as Meta does.
+
+    Args:
+        stack: transformers' encoder or predictor.
+    """
+    layers: Any = stack.layer
+    for number, layer in enumerate(layers, start=1):
         for linear in (layer.attention.proj, layer.mlp.fc2):
             linear.weight /= math.sqrt(2 * number)
 
 
-def random_model(config: Any) -> nn.Module:
+def random_model(config: VJEPA2Config) -> VJEPA2Model:
     """Return the same architecture with random weights of a fixed seed, for comparison."""
     from transformers import VJEPA2Model
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return VJEPA2Model(config)
-
-
-def save_backbone(model: Any, folder: Path, dtype: torch.dtype) -> None:
-    """Write transformers' `config.json` and `model.safetensors`, with weights of some precision.
-
-    The config says float32, so that half-precision files load into arithmetic that every CPU has.
-    """
-    copy.deepcopy(model).to(dtype).save_pretrained(folder)
-    config = copy.deepcopy(model.config)
-    config.dtype = torch.float32
-    config.save_pretrained(folder)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from tracker.devices import bf16_pays, check_rendering
+from tracker.devices import check_rendering
 from tracker.errors import UserError
+from tracker.extras import needs
 from tracker.pretraining.architecture import open_model
 from tracker.pretraining.distill.batches import DistillBatches
 from tracker.pretraining.distill.crops import CropDrawer
@@ -22,15 +22,27 @@ from tracker.pretraining.distill.teachers import open_teacher
 from tracker.pretraining.jepa.batches import JepaBatches
 from tracker.pretraining.jepa.model import JepaModel
 from tracker.pretraining.jepa.task import JepaTask
-from tracker.settings import instantiate
-from tracker.training.loop import NumberedBatches, Task, TrainingLoop
+from tracker.settings import instantiate, plain
+from tracker.training.loop import NumberedBatches, TrainingLoop
 from tracker.training.run_folder import RunFolder
 from tracker.video.pixels import image_size
 
+with needs("train"):
+    from accelerate import Accelerator
+
+SAVED = ("float16", "float32")
+"""What `save_dtype` may be."""
+
 OBJECTIVES = ("jepa", "distill", "both")
 
+Task = JepaTask | DistillTask
+Parts = tuple[Task, NumberedBatches, dict[str, str]]
+"""Task, batches, and why files were skipped, by path."""
 
-def build_pretraining(config: DictConfig, run: RunFolder) -> tuple[TrainingLoop, dict[str, str]]:
+
+def build_pretraining(
+    config: DictConfig, run: RunFolder
+) -> tuple[TrainingLoop[Any], dict[str, str]]:
     """Return the loop that `configs/pretrain_backbone.yaml` describes.
 
     Returns:
@@ -39,19 +51,18 @@ def build_pretraining(config: DictConfig, run: RunFolder) -> tuple[TrainingLoop,
     Raises:
         UserError: settings do not fit each other, or data, teacher or checkpoint cannot be read.
     """
+    if config.save_dtype not in SAVED:
+        raise UserError(f"save_dtype={config.save_dtype} must be {' or '.join(SAVED)}")
     if config.objective not in OBJECTIVES:
         raise UserError(f"objective={config.objective}: use {', '.join(OBJECTIVES)}")
-    if config.training.precision == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        config.training.precision = "bf16" if bf16_pays(device) else "no"
     training = instantiate(config.training)
-    check_rendering(OmegaConf.to_container(config.data), training.workers)
+    check_rendering(plain(config.data), training.workers)
     torch.manual_seed(training.seed)
-    accelerator = Accelerator(mixed_precision=training.precision)
+    accelerator = Accelerator(mixed_precision=training.mixed_precision())
     size, frames = image_size("data.size", config.data.size), config.data.frames
-    architecture = OmegaConf.to_container(config.architecture)
-    online = open_model(architecture, config.init_from, size, frames)
-    depth = online.config.num_hidden_layers
+    # Settings of a transformers model have no types.
+    online: Any = open_model(plain(config.architecture), config.init_from, size, frames)
+    depth: int = online.config.num_hidden_layers
     layers = sorted({max(1, depth * quarter // 4) for quarter in (1, 2, 3, 4)})
     measured = ((frames, size), layers, config.save_dtype)
     build = _jepa if config.objective == "jepa" else _distillation
@@ -59,11 +70,8 @@ def build_pretraining(config: DictConfig, run: RunFolder) -> tuple[TrainingLoop,
     return TrainingLoop(task, source, training, run, accelerator), skipped
 
 
-Parts = tuple[Task, NumberedBatches, dict[str, str]]
-
-
 def _jepa(config: DictConfig, online: Any, accelerator: Accelerator, measured: tuple) -> Parts:
-    """Return task, batches, and skipped files of masked latent prediction."""
+    """Build masked latent prediction."""
     clips = instantiate(config.data)
     kinds = list(instantiate(config.masks).values())
     source = JepaBatches(clips, kinds, online.config.patch_size, online.config.tubelet_size)
@@ -75,30 +83,27 @@ def _jepa(config: DictConfig, online: Any, accelerator: Accelerator, measured: t
 def _distillation(
     config: DictConfig, student: Any, accelerator: Accelerator, measured: tuple
 ) -> Parts:
-    """Return task, batches, and skipped files of distillation, with masks or without."""
+    """Build distillation, with masks or without."""
     settings = config.teacher
     objective, crops, views = (instantiate(config[n]) for n in ("distill", "crops", "views"))
     masked = config.objective == "both"
-    sources, skipped = find_sources(config.photographs, config.videos)
-    patch, tubelet = student.config.patch_size, student.config.tubelet_size
     kinds = list(instantiate(config.masks).values()) if masked else []
+    token = student.config.patch_size, student.config.tubelet_size
+    sources, skipped = find_sources(config.photographs, config.videos)
     teacher = open_teacher(settings.name, settings.layer, accelerator.device)
     batches: NumberedBatches
     if settings.when == "each_crop":
         if config.training.workers:
             raise UserError("teacher.when=each_crop runs the teacher here: set training.workers=0")
-        batches = FreshBatches(
-            sources, teacher, crops, views, patch, tubelet, settings.memory_gb, settings.correct_lag
-        )
-        mean, std = batches.statistics()
+        fresh = FreshBatches(sources, teacher, crops, views, *token, kinds, settings.memory_gb)
+        batches, (mean, std) = fresh, fresh.statistics()
     elif settings.when == "once":
+        show = accelerator.is_main_process
         with accelerator.main_process_first():
-            show = accelerator.is_main_process
             maps = prepare_maps(settings.cache, sources, teacher, views, settings.cache_gb, show)
-        lag = maps.lag if settings.correct_lag else 0.0
-        drawer = CropDrawer(maps.views, crops, patch, tubelet, lag)
-        batches = DistillBatches(drawer, crops, kinds, patch)
-        mean, std, skipped = maps.mean, maps.std, skipped | maps.skipped
+        drawer = CropDrawer(maps.views, crops, *token, maps.lag)
+        batches, mean, std = DistillBatches(drawer, crops, kinds, token[0]), maps.mean, maps.std
+        skipped |= maps.skipped
     else:
         raise UserError(f"teacher.when={settings.when}: use once or each_crop")
     model = DistillModel(student, mean, std, objective, masked).to(accelerator.device)

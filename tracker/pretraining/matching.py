@@ -1,7 +1,7 @@
 """Frozen matching: does the nearest feature in another frame lie on the same point?
 
 The yardstick of a backbone, without any training: for points with true tracks, the patch of another
-frame whose feature is most alike the query's is taken as the point's place; it counts as right
+frame whose feature is most like the query's is taken as the point's place; it counts as right
 within one patch of the truth (PCK). Measured on features as they are and on what remains after the
 mean at each place over other clips is subtracted (`template`). A guess that nothing moves is often
 right, and features that say where they are profit from it; so the points that are a patch or more
@@ -20,11 +20,12 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from tracker.analysis.similarity import positional_share
 from tracker.datasets.clips import ProceduralClips
 from tracker.datasets.rendered import HELD_OUT_SEED
 from tracker.errors import UserError
 from tracker.features.backbone import FeatureVolume, FrozenBackbone
+from tracker.features.moments import PlaceMoments, positional_share
+from tracker.features.template import content_residuals
 from tracker.pretraining.architecture import random_model
 from tracker.pretraining.collapse import effective_rank, feature_std
 from tracker.progress import nested_bar
@@ -62,8 +63,11 @@ class MatchingScores:
     """What one extractor reaches.
 
     Attributes:
-        everywhere, moved: PCK of all comparable point-frames, and of those that moved.
-        feature_std, effective_rank, positional_share: of the last layer's features.
+        everywhere: PCK of all comparable point-frames.
+        moved: PCK of those that moved.
+        feature_std: of the last layer's features.
+        effective_rank: of the last layer's features.
+        positional_share: of the last layer's features.
         residual_rank: effective rank of the last layer after subtraction.
     """
 
@@ -82,6 +86,7 @@ class PixelPatches:
         self._patch, self._size, self._tubelet = patch, input_size, tubelet
 
     def __call__(self, video: Tensor) -> FeatureVolume:
+        """Return the pixels of `(B, T, 3, H, W)` in 0..1 as `(B, 1, S, 6 * patch^2, h, w)`."""
         features = rearrange(
             normalise(resize(video, self._size)),
             "b (s two) c (h p) (w q) -> b 1 s (two c p q) h w",
@@ -140,17 +145,18 @@ class MatchingYardstick:
         Raises:
             UserError: features are not finite.
         """
-        mean, std, last = self._fit_template(extract, device)
+        mean, std, examples = self._fit_template(extract, device)
         right, counted = [], []
         for index in nested_bar(range(len(self._test.video)), "matching points"):
             volume = self._features(extract, self._test.video[index], device)
             raw = volume.features[0].float()
-            residual = (raw - mean) / std
+            residual = content_residuals(volume, mean, std)[0]
             clip = self._track_of(index, device)
             layers = rearrange(residual, "l s c h w -> 1 s (l c) h w")
             slot = volume.slot.to(device)
             found = torch.cat([match(x, slot, clip) for x in (raw, residual, layers)])
-            kinds = torch.stack([comparable(slot, clip), moved(slot, clip, raw.shape[-2:])])
+            grid = (raw.shape[-2], raw.shape[-1])
+            kinds = torch.stack([comparable(slot, clip), moved(slot, clip, grid)])
             right.append((found[:, None] & kinds).sum((2, 3)))
             counted.append(kinds.sum((1, 2)))
         share = torch.stack(right).sum(0) / torch.stack(counted).sum(0).clamp(min=1)
@@ -158,15 +164,16 @@ class MatchingYardstick:
         everywhere, elsewhere = (
             Pck(column[:number], column[number:-1], column[-1]) for column in share.T.tolist()
         )
+        last = examples.features[:, 0]
         tokens = rearrange(last, "b s c h w -> (b s h w) c")
-        residual = rearrange((last - mean[-1]) / std[-1], "b s c h w -> (b s h w) c")
+        residual = content_residuals(examples, mean[-1:], std[-1:])[:, 0]
         return MatchingScores(
             everywhere,
             elsewhere,
             feature_std(tokens),
             effective_rank(tokens),
             positional_share(last),
-            effective_rank(residual),
+            effective_rank(rearrange(residual, "b s c h w -> (b s h w) c")),
         )
 
     def standing_still(self, grid: tuple[int, int], tubelet: int = 2) -> float:
@@ -183,22 +190,27 @@ class MatchingYardstick:
 
     def _fit_template(
         self, extract: Extractor, device: torch.device | str
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return mean `(L, S, C, h, w)`, residuals' std `(L, 1, C, 1, 1)`, and the last layer of
-        the first clips `(B, S, C, h, w)`."""
-        total = square = 0
-        last = []
+    ) -> tuple[Tensor, Tensor, FeatureVolume]:
+        """Fit a template on the clips that are set aside for it.
+
+        Returns:
+            Mean `(L, P, C, h, w)` and spread `(L, C)`, and the last layer's features of the first
+            clips, `(B, 1, S, C, h, w)`.
+        """
+        examples: list[FeatureVolume] = []
+        moments = None
         for index in nested_bar(range(len(self._template_video)), "fitting a template"):
-            features = self._features(extract, self._template_video[index], device).features[0]
-            total = total + features.double()
-            square = square + features.double().square()
-            if len(last) < KEPT:
-                last.append(features[-1].float())
-        clips = len(self._template_video)
-        mean = total / clips
-        within = (square - clips * mean.square()) / (clips - 1)
-        std = within.mean((1, 3, 4), keepdim=True).clamp(min=1e-12).sqrt()
-        return mean.float(), std.float(), torch.stack(last)
+            volume = self._features(extract, self._template_video[index], device)
+            if moments is None:
+                layers, _, channels, height, width = volume.features.shape[1:]
+                phases = int(volume.phase.max()) + 1
+                moments = PlaceMoments((layers, phases, channels, height, width))
+            moments.add(volume)
+            if len(examples) < KEPT:
+                examples.append(replace(volume, features=volume.features[:, -1:].float()))
+        assert moments is not None  # there are two clips or more
+        kept = replace(examples[0], features=torch.cat([one.features for one in examples]))
+        return moments.mean().to(device), moments.std().to(device), kept
 
     @staticmethod
     def _features(extract: Extractor, video: Tensor, device: torch.device | str) -> FeatureVolume:
@@ -306,7 +318,9 @@ def baselines(
     """Measure what a backbone has to beat: random weights, raw pixels, nothing moving.
 
     Args:
+        yardstick: what to measure with.
         backbone: whose architecture, layers and input size the baselines share.
+        device: where the random encoder runs.
     """
     settings = replace(backbone.config, dtype="float32")
     random = FrozenBackbone(settings, random_model(backbone.architecture))

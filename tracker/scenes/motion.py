@@ -1,10 +1,9 @@
-"""How the layers of a scene move: exact maps between the frame and each layer, at any instant.
+"""How the layers of a scene move: poses, camera and warps, drawn at random.
 
-A layer has coordinates of its own, in pixels, with their origin at its centre. A frame pixel x
-shows the layer at u = W(H^-1 x), where H is a homography (pose of the layer, of the layers it
-rides on, and of the camera) and W(p) = p + d(p) a smooth non-rigid warp. The gradient of d stays
-below 0.5, so W inverts by fixed-point iteration.
+They give each layer's map from frame to layer at any instant; see `layer_motion`.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ import torch
 from torch import Generator, Tensor
 
 from tracker.errors import UserError
+from tracker.scenes.layer_motion import LayerMotion
 from tracker.scenes.smooth_paths import Paths, draw_paths, uniform
 
-INVERSION_STEPS = 16  # the error halves at least at each: below 1e-3 px from 50 px away
 WAVES = 3
+"""Waves that a warp is made of."""
 
 # Columns of a pose.
 X, Y, LOG_SCALE, ROTATION, SHEAR, ASPECT, TILT_X, TILT_Y = range(8)
@@ -24,27 +24,53 @@ X, Y, LOG_SCALE, ROTATION, SHEAR, ASPECT, TILT_X, TILT_Y = range(8)
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """Strength of the motions. Speeds are in frame sides (the shorter one) per frame."""
+    """Strength of the motions.
 
-    min_speed: float = 0.004  # the pace of a scene is log-uniform between these two
+    Attributes:
+        min_speed: in frame sides (the shorter one) per frame, as all speeds; the pace of a scene
+            is log-uniform from this on.
+        max_speed: the fastest pace.
+        static: probability that a layer has no motion of its own.
+        returning: probability that a layer swings and comes back instead of leaving.
+        min_period: shortest of a swing, frames.
+        max_period: longest of a swing, frames.
+        zoom: largest change of log scale.
+        shear: largest shear and change of log aspect.
+        tilt: largest change of depth over half a layer, in layer distances.
+        spin: radians turned while moving one frame side.
+        nonrigid: probability that a sprite bends.
+        bend: largest gradient of the warp; below 0.5.
+        riding: probability that a sprite rides on another one.
+        camera_static: probability that the camera stands still.
+        camera_speed: its largest speed.
+        camera_zoom: its largest change of log scale.
+        camera_roll: its largest turn, radians.
+        shake: probability of a handheld camera.
+        shake_size: how far it shakes, in frame sides.
+
+    Raises:
+        UserError: a bend that does not invert, or speeds or periods out of order.
+    """
+
+    min_speed: float = 0.004
     max_speed: float = 0.08
-    static: float = 0.15  # probability that a layer has no motion of its own
-    returning: float = 0.75  # probability that a layer swings and comes back instead of leaving
-    min_period: float = 10.0  # frames
+    static: float = 0.15
+    returning: float = 0.75
+    min_period: float = 10.0
     max_period: float = 48.0
-    zoom: float = 0.45  # largest change of log scale
-    shear: float = 0.25  # largest shear and change of log aspect
-    tilt: float = 0.3  # largest change of depth over half a layer, in layer distances
-    spin: float = 2.0  # radians turned while moving one frame side
-    nonrigid: float = 0.5  # probability that a sprite bends
-    bend: float = 0.35  # largest gradient of the warp; below 0.5
-    riding: float = 0.35  # probability that a sprite rides on another one
-    camera_static: float = 0.25  # probability
-    camera_speed: float = 0.04  # largest
-    camera_zoom: float = 0.3  # largest change of log scale
-    camera_roll: float = 0.2  # radians
-    shake: float = 0.35  # probability of a handheld camera
-    shake_size: float = 0.006  # frame sides
+    zoom: float = 0.45
+    shear: float = 0.25
+    tilt: float = 0.3
+    spin: float = 2.0
+    nonrigid: float = 0.5
+    bend: float = 0.35
+    riding: float = 0.35
+    camera_static: float = 0.25
+    camera_speed: float = 0.04
+    camera_zoom: float = 0.3
+    camera_roll: float = 0.2
+    shake: float = 0.35
+    shake_size: float = 0.006
 
     def __post_init__(self) -> None:
         if not 0 <= self.bend < 0.5:
@@ -56,127 +82,37 @@ class MotionConfig:
 
 
 @dataclass(frozen=True)
-class LayerMotion:
-    """The map of one layer at T instants."""
-
-    forward: Tensor  # (T, 3, 3) layer to frame homography
-    inverse: Tensor  # (T, 3, 3)
-    wave_vector: Tensor  # (K, 2) radians per pixel; K = 0 for a rigid layer
-    wave_amplitude: Tensor  # (T, K, 2) pixels
-    wave_phase: Tensor  # (T, K) radians
-
-    def at(self, instants: Tensor | slice) -> "LayerMotion":
-        """The map at some of the instants, (T',) indices or a slice."""
-        return LayerMotion(
-            self.forward[instants],
-            self.inverse[instants],
-            self.wave_vector,
-            self.wave_amplitude[instants],
-            self.wave_phase[instants],
-        )
-
-    def to(self, device: torch.device | str) -> "LayerMotion":
-        """The same map in float32 on a device."""
-        return LayerMotion(*(part.to(device, torch.float32) for part in vars(self).values()))
-
-    def layer_coordinates(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Layer coordinates seen at frame positions.
-
-        Args:
-            x, y: raster pixels, each broadcastable to (T, h, w): a grid passes (T, 1, w) and
-                (T, h, 1), which spares most of the products.
-
-        Returns:
-            Two (T, h, w) tensors, pixels of the layer.
-        """
-        m = self.inverse[..., None, None]
-        # Behind the horizon of a tilted layer nothing of it is seen: any far place will do.
-        depth = ((m[:, 2, 0] * x + m[:, 2, 2]) + m[:, 2, 1] * y).clamp_(min=0.02).reciprocal_()
-        p_x = ((m[:, 0, 0] * x + m[:, 0, 2]) + m[:, 0, 1] * y).mul_(depth)
-        p_y = ((m[:, 1, 0] * x + m[:, 1, 2]) + m[:, 1, 1] * y).mul_(depth)
-        return self._warp(p_x, p_y)
-
-    def frame_coordinates(self, u: Tensor) -> Tensor:
-        """Where places of the layer lie in the frame.
-
-        Args:
-            u: (N, 2) layer coordinates.
-
-        Returns:
-            (N, T, 2) raster pixels.
-        """
-        count, instants = u.shape[0], self.forward.shape[0]
-        u_x, u_y = u.T[:, None, None, :].expand(2, instants, 1, count)
-        p_x, p_y = u_x, u_y
-        for _ in range(INVERSION_STEPS if self.wave_vector.shape[0] else 0):
-            w_x, w_y = self._warp(p_x.clone(), p_y.clone())
-            p_x, p_y = p_x + u_x - w_x, p_y + u_y - w_y
-        m = self.forward[..., None, None]
-        depth = m[:, 2, 0] * p_x + m[:, 2, 1] * p_y + m[:, 2, 2]
-        x = (m[:, 0, 0] * p_x + m[:, 0, 1] * p_y + m[:, 0, 2]) / depth
-        y = (m[:, 1, 0] * p_x + m[:, 1, 1] * p_y + m[:, 1, 2]) / depth
-        return torch.stack([x[:, 0].T, y[:, 0].T], dim=-1)
-
-    def _warp(self, p_x: Tensor, p_y: Tensor) -> tuple[Tensor, Tensor]:
-        """W(p) = p + d(p) for (T, h, w) coordinates, which it may overwrite."""
-        waves = []
-        for k, (f_x, f_y) in enumerate(self.wave_vector.unbind()):
-            phase = torch.addcmul(self.wave_phase[:, k, None, None], p_x, f_x)
-            waves.append(phase.addcmul_(p_y, f_y).sin_())
-        for k, wave in enumerate(waves):
-            p_x = p_x.addcmul_(wave, self.wave_amplitude[:, k, 0, None, None])
-            p_y = p_y.addcmul_(wave, self.wave_amplitude[:, k, 1, None, None])
-        return p_x, p_y
-
-    def reach(self) -> float:
-        """A bound of the displacement of the warp, in pixels."""
-        return (
-            float(self.wave_amplitude.norm(dim=-1).sum(-1).max())
-            if self.wave_amplitude.numel()
-            else 0.0
-        )
-
-    def scale(self, half: float) -> tuple[Tensor, float]:
-        """How large the layer appears.
-
-        Args:
-            half: half the side of the square of the layer, pixels.
-
-        Returns:
-            (T,) frame pixels per layer pixel at the centre, and the smallest ratio in any
-            direction at the centre and corners over the T instants.
-        """
-        corners = torch.tensor([[0.0, 0], [1, 1], [1, -1], [-1, 1], [-1, -1]]) * half
-        p = torch.cat([corners, torch.ones(5, 1)], 1).to(self.forward)
-        q = torch.einsum("tij,cj->tci", self.forward, p)
-        depth = q[..., 2, None, None]
-        landed = q[..., :2, None] / depth
-        jacobian = (self.forward[:, None, :2, :2] - landed * self.forward[:, None, 2:, :2]) / depth
-        squares = jacobian.square().sum((-1, -2))
-        (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
-        area = (a * d - b * c).abs()
-        smallest = (squares - (squares.square() - 4 * area.square()).clamp(min=0).sqrt()) / 2
-        return area[:, 0].sqrt(), float(smallest.min().clamp(min=1e-4).sqrt())
-
-
-@dataclass(frozen=True)
 class SceneMotion:
-    """The random motion of a scene of L layers; layer 0 is the background."""
+    """The random motion of a scene of L layers; layer 0 is the background.
 
-    centre: tuple[float, float]  # of the frame, raster pixels
-    radius: Tensor  # (L,) half the size of each layer, pixels
-    parent: list[int]  # the layer each one rides on, -1 for none
-    parallax: Tensor  # (L,) how much of the camera's translation the layer follows
-    poses: Paths  # L * 8 channels
-    camera: Paths  # 4 channels: x, y, log scale, roll
-    shake: Paths  # 2 channels
-    wave_vector: Tensor  # (L, K, 2)
-    wave_amplitude: Tensor  # (L, K, 2)
-    wave_rate: Tensor  # (L, K) radians per frame
-    wave_phase: Tensor  # (L, K)
+    Attributes:
+        centre: of the frame, raster pixels.
+        radius: `(L,)` half the size of each layer, pixels.
+        parent: the layer each one rides on, -1 for none.
+        parallax: `(L,)` how much of the camera's translation the layer follows.
+        poses: L * 8 channels.
+        camera: 4 channels: x, y, log scale, roll.
+        shake: 2 channels: x, y.
+        wave_vector: `(L, K, 2)` radians per pixel.
+        wave_amplitude: `(L, K, 2)` pixels.
+        wave_rate: `(L, K)` radians per frame.
+        wave_phase: `(L, K)` radians.
+    """
+
+    centre: tuple[float, float]
+    radius: Tensor
+    parent: list[int]
+    parallax: Tensor
+    poses: Paths
+    camera: Paths
+    shake: Paths
+    wave_vector: Tensor
+    wave_amplitude: Tensor
+    wave_rate: Tensor
+    wave_phase: Tensor
 
     def at(self, times: Tensor) -> list[LayerMotion]:
-        """The maps of all layers at some instants, (T,) frames in float64."""
+        """Return the maps of all layers at `(T,)` frames in float64."""
         layers = self.radius.shape[0]
         poses = self.poses.at(times).view(layers, 8, -1).transpose(1, 2)
         world: list[Tensor] = []
@@ -206,7 +142,7 @@ class SceneMotion:
         return motions
 
     def _camera(self, times: Tensor) -> Tensor:
-        """Camera matrices (L, T, 3, 3): zoom and roll about the frame centre, pan by parallax."""
+        """Return `(L, T, 3, 3)`: zoom and roll about the frame's centre, pan by parallax."""
         pan_x, pan_y, log_scale, roll = self.camera.at(times)
         shake_x, shake_y = self.shake.at(times)
         c_x, c_y = self.centre
@@ -221,7 +157,7 @@ class SceneMotion:
 
 
 def affine_matrix(pose: Tensor) -> Tensor:
-    """Matrices (..., 3, 3) of poses (..., 8), tilt left out."""
+    """Return the matrices `(..., 3, 3)` of poses `(..., 8)`, tilt left out."""
     cos, sin = torch.cos(pose[..., ROTATION]), torch.sin(pose[..., ROTATION])
     scale, stretch = torch.exp(pose[..., LOG_SCALE]), torch.exp(pose[..., ASPECT])
     shear = pose[..., SHEAR]
@@ -232,7 +168,7 @@ def affine_matrix(pose: Tensor) -> Tensor:
 
 
 def tilt_matrix(pose: Tensor, radius: Tensor) -> Tensor:
-    """Perspective matrices (..., 3, 3) of poses (..., 8) of layers of half size `radius` (...)."""
+    """Return perspectives `(..., 3, 3)` of poses `(..., 8)` of layers of half size `radius`."""
     matrix = torch.eye(3, dtype=pose.dtype).repeat(*pose.shape[:-1], 1, 1)
     matrix[..., 2, :2] = pose[..., TILT_X:] / radius[..., None]
     return matrix
@@ -241,14 +177,14 @@ def tilt_matrix(pose: Tensor, radius: Tensor) -> Tensor:
 def draw_motion(
     generator: Generator, config: MotionConfig, frames: int, size: tuple[int, int], radius: Tensor
 ) -> SceneMotion:
-    """Draws the motion of a scene.
+    """Draw the motion of a scene.
 
     Args:
         generator: CPU generator of the scene.
         config: strengths.
         frames: length of the clip.
-        size: (height, width) of the frame, pixels.
-        radius: (L,) float64 half size of each layer, pixels; the background first.
+        size: `(height, width)` of the frame, pixels.
+        radius: `(L,) float64` half size of each layer, pixels; the background first.
     """
     height, width = size
     side, layers = min(size), radius.shape[0]
@@ -263,8 +199,8 @@ def draw_motion(
 
     start = torch.zeros(layers, 8, dtype=torch.float64)
     place = uniform(generator, -0.05, 1.05, layers, 2) * torch.tensor([width, height])
-    seat = uniform(generator, -0.7, 0.7, layers, 2) * carrier[:, None]
-    start[:, :2] = torch.where(riding[:, None], seat, place)
+    on_carrier = uniform(generator, -0.7, 0.7, layers, 2) * carrier[:, None]
+    start[:, :2] = torch.where(riding[:, None], on_carrier, place)
     start[0, :2] = torch.tensor([width / 2, height / 2])
     start[1:, ROTATION] = uniform(generator, -0.6, 0.6, layers - 1)
     per_side = [side, side, 1, config.spin, 1, 1, 1.5, 1.5]
@@ -304,7 +240,7 @@ def draw_motion(
 
 
 def draw_parents(generator: Generator, riding: float, layers: int) -> list[int]:
-    """For each layer the earlier sprite it rides on, or -1."""
+    """Draw for each layer the earlier sprite it rides on, or -1."""
     chances, picks = uniform(generator, 0, 1, 2, layers).tolist()
     return [
         1 + int(picks[i] * (i - 1)) if i >= 2 and chances[i] < riding else -1 for i in range(layers)
@@ -314,7 +250,7 @@ def draw_parents(generator: Generator, riding: float, layers: int) -> list[int]:
 def draw_camera(
     generator: Generator, config: MotionConfig, frames: int, side: int
 ) -> tuple[Paths, Paths]:
-    """Paths of the camera (x, y, log scale, roll) and of its shake (x, y)."""
+    """Draw the paths of the camera (x, y, log scale, roll) and of its shake (x, y)."""
     still, shaking = uniform(generator, 0, 1, 2).tolist()
     pace = config.camera_speed * 10 ** float(uniform(generator, -1.5, 0))
     pace = 0.0 if still < config.camera_static else pace
@@ -349,7 +285,7 @@ def draw_camera(
 def draw_waves(
     generator: Generator, config: MotionConfig, radius: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Waves of the warp: vector (L, K, 2), amplitude (L, K, 2), rate (L, K), phase (L, K)."""
+    """Draw a warp: vector `(L, K, 2)`, amplitude `(L, K, 2)`, rate `(L, K)`, phase `(L, K)`."""
     layers = radius.shape[0]
     length = 2 * radius[:, None] * uniform(generator, 0.8, 2.2, layers, WAVES)
     number = 2 * math.pi / length

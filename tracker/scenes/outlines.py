@@ -1,5 +1,7 @@
 """Random outlines that cut sprites out of pictures, as signed distances."""
 
+from __future__ import annotations
+
 import math
 
 import torch
@@ -7,7 +9,7 @@ from torch import Generator, Tensor
 
 
 def draw_outline(generator: Generator, texels: int) -> Tensor:
-    """A random shape: blob, ellipse, bar, shape with a hole, or union of two blobs.
+    """Draw a random shape: blob, ellipse, bar, shape with a hole, or union of two blobs.
 
     The shape stays inside the square, two texels or more away from its sides.
 
@@ -16,7 +18,7 @@ def draw_outline(generator: Generator, texels: int) -> Tensor:
         texels: side of the square.
 
     Returns:
-        (texels, texels) float32, the signed distance to the outline in half sides of the square
+        `(texels, texels) float32`, the signed distance to the outline in half sides of the square
         (first-order: exact near the outline), positive inside.
     """
     axis = (torch.arange(texels) + 0.5) * (2 / texels) - 1
@@ -47,22 +49,22 @@ def draw_outline(generator: Generator, texels: int) -> Tensor:
 
 
 def blob(generator: Generator, x: Tensor, y: Tensor) -> Tensor:
-    """Level of a star-convex outline: a radius of four random harmonics, at most 1."""
+    """Return the level of a star-convex outline: a radius of four random harmonics, at most 1."""
     order = torch.arange(2, 6)
     weight = (torch.rand(4, generator=generator) - 0.5) * 1.1 / order
     phase = torch.rand(4, generator=generator) * 2 * math.pi
     theta = torch.atan2(y, x)
-    radius = 1 + sum(
-        w * torch.cos(k * theta + p) for k, w, p in zip(order, weight, phase, strict=True)
-    )
-    return radius / (1 + weight.abs().sum()) - torch.hypot(x, y)
+    waves = torch.zeros_like(theta)
+    for k, w, p in zip(order, weight, phase, strict=True):
+        waves = waves + w * torch.cos(k * theta + p)
+    return (1 + waves) / (1 + weight.abs().sum()) - torch.hypot(x, y)
 
 
 def ellipse(x: Tensor, y: Tensor, a: float, b: float) -> Tensor:
-    """Level of an ellipse of half axes a and b."""
+    """Return the level of an ellipse of half axes `a` and `b`."""
     return (1 - torch.hypot(x / a, y / b)) * min(a, b)
 
 
 def bar(x: Tensor, y: Tensor, thickness: float) -> Tensor:
-    """Signed distance of a capsule of half length 1 along x and half thickness `thickness`."""
+    """Return the signed distance of a capsule of half length 1 along x and half `thickness`."""
     return thickness - torch.hypot((x.abs() - (1 - thickness)).clamp(min=0), y)

@@ -1,5 +1,7 @@
 """What light, lens, sensor and codec do to a clip. None of it moves anything."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
@@ -11,32 +13,55 @@ from torch.nn.functional import interpolate, pad
 
 @dataclass(frozen=True)
 class PhotometricConfig:
-    """Probability of each effect on a clip, and its largest strength."""
+    """Probability of each effect on a clip, and its largest strength.
+
+    Attributes:
+        motion_blur: probability.
+        subframes: renders averaged per frame, odd so that one lies at mid-exposure.
+        shutter: longest exposure, frames.
+        drift: change of colour, brightness and contrast of each layer over time.
+        light: probability of a moving pattern of light.
+        light_strength: its largest contrast.
+        shadow: probability that sprites cast shadows.
+        shadow_strength: largest share of light that they take.
+        grade: probability of a colour grade.
+        gamma: largest log exponent of it.
+        saturation: largest log gain of chroma.
+        hue: largest turn of chroma, radians.
+        defocus: probability of blur.
+        defocus_sigma: largest deviation of it, pixels of a 256-pixel frame.
+        soft: probability that the clip is reduced and enlarged again.
+        soft_factor: largest factor of that.
+        noise: probability of sensor noise.
+        noise_sigma: largest deviation of it, of full scale.
+        blocks: probability of a codec's blocks.
+        block_step: largest quantisation step of the highest frequencies, of full scale.
+    """
 
     motion_blur: float = 0.3
-    subframes: int = 3  # renders averaged per frame, odd so that one lies at mid-exposure
-    shutter: float = 0.5  # longest exposure, frames
-    drift: float = 0.15  # change of colour, brightness and contrast of each layer over time
+    subframes: int = 3
+    shutter: float = 0.5
+    drift: float = 0.15
     light: float = 0.4
     light_strength: float = 0.45
     shadow: float = 0.35
     shadow_strength: float = 0.6
     grade: float = 0.5
-    gamma: float = 0.35  # log
+    gamma: float = 0.35
     saturation: float = 0.5
-    hue: float = 0.25  # radians
+    hue: float = 0.25
     defocus: float = 0.3
-    defocus_sigma: float = 1.2  # pixels of a 256-pixel frame
+    defocus_sigma: float = 1.2
     soft: float = 0.25
-    soft_factor: float = 2.0  # the clip is reduced by this and enlarged again
+    soft_factor: float = 2.0
     noise: float = 0.4
     noise_sigma: float = 0.04
     blocks: float = 0.25
-    block_step: float = 0.12  # quantisation step of the highest frequencies, of full scale
+    block_step: float = 0.12
 
     @staticmethod
-    def off() -> "PhotometricConfig":
-        """No effect at all: layers keep the colours of their textures."""
+    def off() -> PhotometricConfig:
+        """Return the config of no effect at all: layers keep the colours of their textures."""
         return PhotometricConfig(
             motion_blur=0,
             drift=0,
@@ -52,28 +77,49 @@ class PhotometricConfig:
 
 @dataclass(frozen=True)
 class Photometry:
-    """The effects drawn for one clip; a strength of 0 leaves an effect out."""
+    """The effects drawn for one clip; a strength of 0 leaves an effect out.
+
+    Attributes:
+        subframes: renders averaged per frame.
+        shutter: exposure, frames.
+        drift: strength of the layers' change of colour.
+        drift_wave: `(L, 5, 3)`: of R, G, B, all, and offset, the phase, the rate (radians per
+            frame) and the weight.
+        light: strength of the pattern of light.
+        light_wave: `(2, 4)`: radians per pixel along x and y, per frame, and phase.
+        shadow: strength.
+        shadow_shift: `(down, right)` pixels.
+        shadow_width: of its soft edge, pixels.
+        gamma: exponent of the grade.
+        colour_matrix: `(3, 3)` of the grade, None without.
+        sigma: of the blur, pixels.
+        soft_factor: by which the clip is reduced and enlarged again.
+        noise: deviation, of full scale.
+        noise_tile: `(2 * 3HW,)` normal numbers, None without noise.
+        noise_start: `(T,)` where in the tile each frame begins.
+        block_step: quantisation step, of full scale.
+    """
 
     subframes: int
-    shutter: float  # frames
+    shutter: float
     drift: float
-    drift_wave: Tensor  # (L, 5, 3): R, G, B, all, offset; phase, rate (rad/frame), weight
+    drift_wave: Tensor
     light: float
-    light_wave: Tensor  # (2, 4): radians per pixel along x and y, per frame, and phase
+    light_wave: Tensor
     shadow: float
-    shadow_shift: tuple[int, int]  # (down, right) pixels
-    shadow_width: float  # pixels
+    shadow_shift: tuple[int, int]
+    shadow_width: float
     gamma: float
-    colour_matrix: Tensor | None  # (3, 3)
-    sigma: float  # pixels
+    colour_matrix: Tensor | None
+    sigma: float
     soft_factor: float
     noise: float
-    noise_tile: Tensor | None  # (2 * 3HW,) normal numbers
-    noise_start: Tensor  # (T,)
+    noise_tile: Tensor | None
+    noise_start: Tensor
     block_step: float
 
     def layer_colour(self, layer: int, times: Tensor) -> tuple[Tensor, Tensor]:
-        """Gain (3, T) and offset (1, T) of a layer's colours at some instants, (T,) frames."""
+        """Return gain `(3, T)` and offset `(1, T)` of a layer's colours at `(T,)` frames."""
         phase, rate, weight = self.drift_wave[layer, :, :, None].unbind(1)
         wave = self.drift * weight * torch.sin(phase + rate * times)
         return 1 + 0.4 * wave[:3] + wave[3:4], 0.5 * wave[4:]
@@ -86,11 +132,19 @@ def draw_photometry(
     size: tuple[int, int],
     layers: int,
 ) -> Photometry:
-    """Draws the effects of one clip of (height, width) pixels and L layers."""
+    """Draw the effects of one clip.
 
-    def strength(probability: float, largest: float, least: float = 0.2) -> float:
+    Args:
+        generator: CPU generator of the scene.
+        config: probabilities and strengths.
+        frames: length of the clip.
+        size: `(height, width)` of the frame, pixels.
+        layers: L, the background among them.
+    """
+
+    def strength(probability: float, largest: float, smallest: float = 0.2) -> float:
         chance, share = torch.rand(2, generator=generator).tolist()
-        return largest * (least + (1 - least) * share) if chance < probability else 0.0
+        return largest * (smallest + (1 - smallest) * share) if chance < probability else 0.0
 
     height, width = size
     side = min(size)
@@ -145,14 +199,14 @@ def draw_photometry(
 
 
 def develop(video: Tensor, photometry: Photometry) -> Tensor:
-    """Applies light, lens, grade, noise and blocks to a rendered clip.
+    """Apply light, lens, grade, noise and blocks to a rendered clip.
 
     Args:
-        video: (3, T, H, W) float; may be overwritten.
+        video: `(3, T, H, W)` float; may be overwritten.
         photometry: what to apply.
 
     Returns:
-        (3, T, H, W) in 0..1.
+        `(3, T, H, W)` in 0..1.
     """
     if photometry.light:
         video = video.mul_(light_field(video, photometry))
@@ -165,28 +219,31 @@ def develop(video: Tensor, photometry: Photometry) -> Tensor:
         video = (matrix @ video.flatten(1)).view_as(video)
         video = video.clamp_(1e-3, 1).pow_(photometry.gamma)
     if photometry.noise_tile is not None:
-        add_noise(video, photometry)
+        tile = photometry.noise_tile * photometry.noise
+        add_noise(video, tile, photometry.noise_start)
     if photometry.block_step:
         video = quantise_blocks(video, photometry.block_step)
     return video.clamp_(0, 1)
 
 
 def light_field(video: Tensor, photometry: Photometry) -> Tensor:
-    """A soft moving pattern of light, (T, H, W), between 1 - strength and 1 + strength / 2."""
+    """Return a soft moving pattern `(T, H, W)`, between 1 - strength and 1 + strength / 2."""
     frames, height, width = video.shape[1:]
     wave = photometry.light_wave.to(video)
     x = torch.arange(width).to(video)
     y = torch.arange(height).to(video)[:, None]
     t = torch.arange(frames).to(video)[:, None, None]
-    field = sum(torch.sin(t * w[2] + w[3] + y * w[1] + x * w[0]) for w in wave)
+    field = torch.zeros(frames, height, width).to(video)
+    for w in wave:
+        field = field + torch.sin(t * w[2] + w[3] + y * w[1] + x * w[0])
     return field.mul_(0.375 * photometry.light).add_(1 - 0.25 * photometry.light)
 
 
 def gaussian_blur(video: Tensor, sigma: float) -> Tensor:
-    """Separable Gaussian blur of (3, T, H, W), sigma in pixels."""
+    """Blur `(3, T, H, W)` by a separable Gaussian of `sigma` pixels."""
     reach = max(1, round(2.5 * sigma))
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).tolist()
+    bell = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel = (bell / bell.sum()).tolist()
     for dim in (3, 2):
         pads = (reach, reach, 0, 0) if dim == 3 else (0, 0, reach, reach)
         length = video.shape[dim]
@@ -198,7 +255,7 @@ def gaussian_blur(video: Tensor, sigma: float) -> Tensor:
 
 
 def soften(video: Tensor, factor: float) -> Tensor:
-    """Reduces the frames of (3, T, H, W) by a factor and enlarges them again."""
+    """Reduce the frames of `(3, T, H, W)` by a factor and enlarge them again."""
     size = video.shape[2:]
     small = [max(8, round(length / factor)) for length in size]
     video = interpolate(video, small, mode="bilinear", antialias=True)
@@ -206,24 +263,30 @@ def soften(video: Tensor, factor: float) -> Tensor:
 
 
 def grade(saturation: float, hue: float) -> Tensor:
-    """(3, 3) colour matrix: scales the chroma by exp(saturation), turns it by hue radians."""
+    """Return a colour matrix `(3, 3)` that scales chroma by exp(saturation) and turns it by hue."""
     gray = torch.full((3, 3), 1 / 3)
     axis = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     chroma = math.cos(hue) * (torch.eye(3) - gray) + math.sin(hue) * axis
     return gray + math.exp(saturation) * chroma
 
 
-def add_noise(video: Tensor, photometry: Photometry) -> None:
-    """Adds sensor noise in place: each frame reads another stretch of one tile of noise."""
-    tile = (photometry.noise_tile * photometry.noise).to(video)
+def add_noise(video: Tensor, tile: Tensor, starts: Tensor) -> None:
+    """Add sensor noise to `(3, T, H, W)` in place.
+
+    Args:
+        video: the frames.
+        tile: `(M,)` noise, of which each frame reads another stretch.
+        starts: `(T,)` where the stretches begin.
+    """
+    tile = tile.to(video)
     channels, _, height, width = video.shape
     count = channels * height * width
-    for t, start in enumerate(photometry.noise_start.tolist()):
+    for t, start in enumerate(starts.tolist()):
         video[:, t].add_(tile[start : start + count].view(channels, height, width))
 
 
 def quantise_blocks(video: Tensor, step: float) -> Tensor:
-    """Quantises the 8 x 8 cosine transform of luma and chroma, as JPEG does. (3, T, H, W)."""
+    """Quantise the 8 x 8 cosine transform of luma and chroma of `(3, T, H, W)`, as JPEG does."""
     height, width = video.shape[2:]
     order = torch.arange(8)
     wave = torch.cos(math.pi / 8 * order[:, None] * (order + 0.5)) / 2

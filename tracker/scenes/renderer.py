@@ -5,28 +5,64 @@ motion. The same maps draw the pixels and carry the points, so the truth is exac
 random in a scene comes from one CPU generator seeded with the seed of the scene.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 
 from tracker.devices import check_device
 from tracker.errors import UserError
+from tracker.points.geometry import inside_frame
+from tracker.scenes.layer_motion import LayerMotion
 from tracker.scenes.layers import Layer, draw_sprite, recolour
-from tracker.scenes.motion import LayerMotion, MotionConfig, SceneMotion, draw_motion
+from tracker.scenes.motion import MotionConfig, draw_motion
 from tracker.scenes.outlines import draw_outline
 from tracker.scenes.photometric import PhotometricConfig, Photometry, develop, draw_photometry
 from tracker.scenes.smooth_paths import uniform
 from tracker.scenes.textures import TextureBank
 
-BACKGROUND_REACH = 0.62  # half side of the background's picture, in longer frame sides
+BACKGROUND_REACH = 0.62
+"""Half side of the background's picture, in longer frame sides."""
+
 MAX_TEXELS = 640
+"""Longest side of a layer's texture."""
+
+
+class Motion(Protocol):
+    """What moves the layers of a scene: `SceneMotion`, or one that a task prescribes."""
+
+    def at(self, times: Tensor) -> list[LayerMotion]:
+        """Return the maps of all layers at `(T,)` frames in float64."""
+        ...
 
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """What scenes are like. Sizes of sprites are fractions of the shorter frame side."""
+    """What scenes are like.
+
+    Attributes:
+        frames: length.
+        height: of the frame, pixels.
+        width: of the frame, pixels.
+        points: tracked points of a scene.
+        min_sprites: fewest sprites of a scene.
+        max_sprites: most sprites of a scene.
+        min_size: smallest side of a sprite, as a share of the shorter frame side.
+        max_size: largest side of a sprite, as the same share.
+        min_texel: fewest frame pixels per texel where a layer appears smallest.
+        max_texel: most frame pixels per texel there.
+        on_sprites: share of points sought on sprites, each sprite alike.
+        near_borders: share of those sought near the outline.
+        motion: how layers and camera move.
+        photometric: what light, lens, sensor and codec do.
+
+    Raises:
+        UserError: no such scene can be rendered.
+    """
 
     frames: int = 24
     height: int = 256
@@ -36,10 +72,10 @@ class SceneConfig:
     max_sprites: int = 10
     min_size: float = 0.08
     max_size: float = 0.7
-    min_texel: float = 0.9  # frame pixels per texel where a layer appears smallest
+    min_texel: float = 0.9
     max_texel: float = 1.8
-    on_sprites: float = 0.55  # share of points sought on sprites, each sprite alike
-    near_borders: float = 0.4  # share of those sought near the outline
+    on_sprites: float = 0.55
+    near_borders: float = 0.4
     motion: MotionConfig = field(default_factory=MotionConfig)
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
 
@@ -57,21 +93,30 @@ class SceneConfig:
         if not 0 < self.min_size <= self.max_size:
             raise UserError(f"sizes {self.min_size}..{self.max_size}: use 0 < min <= max")
 
-    def clean(self) -> "SceneConfig":
-        """The same scenes without light, blur, noise or any other photometric effect."""
+    def clean(self) -> SceneConfig:
+        """Return the same scenes without light, blur, noise or any other photometric effect."""
         return replace(self, photometric=PhotometricConfig.off())
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """A batch of B clips of T frames with N tracked points each."""
+    """A batch of B clips of T frames with N tracked points each.
 
-    video: Tensor  # (B, T, 3, H, W) float32 in 0..1
-    xy: Tensor  # (B, N, T, 2) float32 raster pixels, true also where the point is not seen
-    visible: Tensor  # (B, N, T) bool
-    point_layer: Tensor  # (B, N) uint8, the layer each point belongs to
-    layer_map: Tensor  # (B, T, H, W) uint8, the nearest layer; 0 background, larger is nearer
-    texel_colour: Tensor  # (B, N, 3) float32, colour of the point in its texture
+    Attributes:
+        video: `(B, T, 3, H, W) float32` in 0..1.
+        xy: `(B, N, T, 2) float32` raster pixels, true also where the point is not visible.
+        visible: `(B, N, T) bool`.
+        point_layer: `(B, N) uint8`, the layer each point belongs to.
+        layer_map: `(B, T, H, W) uint8`, the nearest layer; 0 is the background, larger is nearer.
+        texel_colour: `(B, N, 3) float32`, colour of the point in its texture.
+    """
+
+    video: Tensor
+    xy: Tensor
+    visible: Tensor
+    point_layer: Tensor
+    layer_map: Tensor
+    texel_colour: Tensor
 
 
 def render_scenes(
@@ -80,7 +125,7 @@ def render_scenes(
     textures: TextureBank,
     device: torch.device | str = "cpu",
 ) -> Scenes:
-    """Renders one scene per seed; each is the same in any batch.
+    """Render one scene per seed; each is the same in any batch.
 
     Args:
         seeds: B seeds, not negative.
@@ -105,7 +150,7 @@ def render_scenes(
 def render_scene(
     seed: int, config: SceneConfig, textures: TextureBank, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """Renders one scene: the fields of `Scenes` without their batch dimension."""
+    """Render one scene: the fields of `Scenes` without their batch dimension."""
     generator = Generator().manual_seed(seed)
     size = (config.height, config.width)
     radius = draw_radii(generator, config)
@@ -126,7 +171,7 @@ def render_scene(
 
 
 def draw_radii(generator: Generator, config: SceneConfig) -> Tensor:
-    """Half sizes in pixels of the background and of a random number of sprites, (L,) float64."""
+    """Draw half sizes `(L,) float64`, pixels, of the background and of some sprites."""
     choices = config.max_sprites - config.min_sprites + 1
     sprites = config.min_sprites + int(float(uniform(generator, 0, 1)) * choices)
     ratio = config.max_size / config.min_size
@@ -142,9 +187,16 @@ def draw_layers(
     maps: list[LayerMotion],
     textures: TextureBank,
 ) -> list[Layer]:
-    """Draws the textures, as fine as the layers need where they appear smallest.
+    """Draw the textures, as fine as the layers need where they appear smallest.
 
     No texture is ever reduced by much then, so plain bilinear sampling does not alias.
+
+    Args:
+        generator: CPU generator of the scene.
+        config: what the scene is like.
+        radius: `(L,)` half size of each layer, pixels.
+        maps: motion of each layer at all frames.
+        textures: the pictures to use.
     """
     layers = []
     for i, (moved, half) in enumerate(zip(maps, radius.tolist(), strict=True)):
@@ -162,32 +214,41 @@ def draw_layers(
 
 @dataclass(frozen=True)
 class Candidates:
-    """M random places to look for points: on a random layer (first kind) or in a random frame."""
+    """M random places to take points from: on a random sprite, or in a random frame.
 
-    on_sprite: Tensor  # (M,) bool
-    layer: Tensor  # (M,) sprite, for the first kind
-    u: Tensor  # (M, 2) layer pixels, inside its outline
-    instant: Tensor  # (M,) frame, for the second kind
-    x: Tensor  # (M,) raster pixels
-    y: Tensor  # (M,)
+    Attributes:
+        on_sprite: `(M,) bool`, which are the former.
+        layer: `(M,)` the sprite, for the former.
+        u: `(M, 2)` layer pixels inside its outline, for the former.
+        instant: `(M,)` the frame, for the latter.
+        x: `(M,)` raster pixels in it.
+        y: `(M,)` raster pixels in it.
+    """
+
+    on_sprite: Tensor
+    layer: Tensor
+    u: Tensor
+    instant: Tensor
+    x: Tensor
+    y: Tensor
 
 
 def draw_candidates(generator: Generator, config: SceneConfig, layers: list[Layer]) -> Candidates:
-    """Draws more candidates than points are wanted: those on hidden sprites are dropped later."""
+    """Draw more candidates than there are to be points: those always hidden are dropped later."""
     count, tries = 3 * config.points + 64, 12
     on_sprite = uniform(generator, 0, 1, count) < (config.on_sprites if len(layers) > 1 else 0)
     at_border = uniform(generator, 0, 1, count) < config.near_borders
     layer = 1 + (uniform(generator, 0, 1, count) * (len(layers) - 1)).long()
-    spots = uniform(generator, -1, 1, count, tries, 2).float()
+    tried = uniform(generator, -1, 1, count, tries, 2).float()
     u = torch.zeros(count, 2)
     for i, sprite in enumerate(layers[1:], start=1):
-        mine = (layer == i).nonzero()[:, 0]
-        places = spots[mine] * sprite.half
-        inside = sprite.look_up(slice(3, 4), *places[None].unbind(-1))[0, 0]
+        members = (layer == i).nonzero()[:, 0]
+        places = tried[members] * sprite.half
+        inside = sprite.sample(slice(3, 4), *places[None].unbind(-1))[0, 0]
         # The first try inside the outline, or the one nearest to it: order them by a rank.
-        order = torch.where(at_border[mine, None], inside, torch.arange(float(tries)))
+        order = torch.where(at_border[members, None], inside, torch.arange(float(tries)))
         best = torch.where(inside >= 0, order, torch.inf).argmin(1)
-        u[mine] = places[torch.arange(len(mine)), best]
+        u[members] = places[torch.arange(len(members)), best]
     instant, x, y = uniform(generator, 0, 1, 3, count).float()
     return Candidates(
         on_sprite,
@@ -202,10 +263,10 @@ def draw_candidates(generator: Generator, config: SceneConfig, layers: list[Laye
 def track_points(
     candidates: Candidates, config: SceneConfig, layers: list[Layer], maps: list[LayerMotion]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Follows the candidates and keeps the first N that are visible in some frame.
+    """Follow the candidates and keep the first N that are visible in some frame.
 
     Returns:
-        xy (N, T, 2), visible (N, T), point_layer (N,) uint8, texel_colour (N, 3).
+        `xy (N, T, 2)`, `visible (N, T)`, `point_layer (N,) uint8`, `texel_colour (N, 3)`.
     """
     device = layers[0].paint.device
     instant = candidates.instant.to(device)
@@ -215,8 +276,8 @@ def track_points(
         at = moved.at(instant)
         on_top = surface.covers(at, x, y)[:, 0, 0]
         layer = torch.where(on_top, i, layer)
-        seen = torch.stack(at.layer_coordinates(x, y), -1)[:, 0, 0]
-        u = torch.where(on_top[:, None], seen, u)
+        shown = torch.stack(at.layer_coordinates(x, y), -1)[:, 0, 0]
+        u = torch.where(on_top[:, None], shown, u)
     on_sprite = candidates.on_sprite.to(device)
     layer = torch.where(on_sprite, candidates.layer.to(device), layer)
     u = torch.where(on_sprite[:, None], candidates.u.to(device), u)
@@ -225,17 +286,16 @@ def track_points(
     visible = torch.ones(len(u), config.frames, dtype=torch.bool, device=device)
     colour = torch.zeros(len(u), 3, device=device)
     for i, (surface, moved) in enumerate(zip(layers, maps, strict=True)):
-        mine = layer == i
-        xy[mine] = moved.frame_coordinates(u[mine])
-        samples = surface.look_up(slice(0, 4), *u[mine].T[:, None, None])[:, 0, 0].T
-        colour[mine] = samples[:, :3]
-        visible[mine] = (samples[:, 3:] >= 0) | surface.is_background
+        members = layer == i
+        xy[members] = moved.frame_coordinates(u[members])
+        samples = surface.sample(slice(0, 4), *u[members].T[:, None, None])[:, 0, 0].T
+        colour[members] = samples[:, :3]
+        visible[members] = (samples[:, 3:] >= 0) | surface.is_background
     for i, (surface, moved) in enumerate(zip(layers, maps, strict=True)):
         if i:
             covered = surface.covers(moved, *xy.transpose(0, 1)[:, None].unbind(-1))[:, 0].T
             visible &= ~(covered & (layer < i)[:, None])
-    limits = torch.tensor([config.width, config.height], device=device)
-    visible &= ((xy >= 0) & (xy < limits)).all(-1)
+    visible &= inside_frame(xy, (config.width, config.height))
 
     kept = (~visible.any(1)).byte().argsort(stable=True)[: config.points]
     return xy[kept], visible[kept], layer[kept].byte(), colour[kept]
@@ -247,14 +307,15 @@ def track_points(
 def draw_clip(
     config: SceneConfig,
     layers: list[Layer],
-    motion: SceneMotion,
+    motion: Motion,
     photometry: Photometry,
     device: torch.device | str,
 ) -> tuple[Tensor, Tensor]:
-    """Renders the layers from far to near, averaging sub-frames over the exposure.
+    """Render the layers from far to near, averaging sub-frames over the exposure.
 
     Returns:
-        video (3, T, H, W) float32 before the lens, and layer_map (T, H, W) uint8 at mid-exposure.
+        Video `(3, T, H, W) float32` before the lens, and the layer map `(T, H, W) uint8` at
+        mid-exposure.
     """
     count = photometry.subframes
     exposure = (torch.arange(count, dtype=torch.float64) + 0.5) / count - 0.5
@@ -264,8 +325,8 @@ def draw_clip(
 
     x = (torch.arange(config.width, device=device) + 0.5)[None, None, :]
     y = (torch.arange(config.height, device=device) + 0.5)[None, :, None]
-    seen = maps[0].to(device).layer_coordinates(x, y)
-    video = layers[0].look_up(slice(0, 3), *seen)
+    u = maps[0].to(device).layer_coordinates(x, y)
+    video = layers[0].sample(slice(0, 3), *u)
     recolour(video, photometry, 0, times)
     layer_map = torch.zeros(video.shape[1:], dtype=torch.uint8, device=device)
     for i in range(1, len(layers)):

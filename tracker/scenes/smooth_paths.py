@@ -1,5 +1,7 @@
 """Smooth random functions of time, which poses and cameras follow."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
@@ -8,26 +10,37 @@ from torch import Generator, Tensor
 
 
 def uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
-    """Uniform float64 numbers of a shape."""
+    """Draw uniform `float64` numbers of a shape."""
     numbers = torch.rand(shape, generator=generator, dtype=torch.float64)
     return low + (high - low) * numbers
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Smooth random functions of time, C of them: a drift and two sinusoids, bounded by tanh."""
+    """Smooth random functions of time, C of them: a drift and two sinusoids, bounded by tanh.
 
-    start: Tensor  # (C,) value at the anchor
-    limit: Tensor  # (C,) largest distance from the start
-    anchor: Tensor  # (C,) frames
-    velocity: Tensor  # (C,) per frame
-    acceleration: Tensor  # (C,) per frame^2
-    amplitude: Tensor  # (C, 2)
-    rate: Tensor  # (C, 2) radians per frame
-    phase: Tensor  # (C, 2)
+    Attributes:
+        start: `(C,)` value at the anchor.
+        limit: `(C,)` largest distance from the start.
+        anchor: `(C,)` frames.
+        velocity: `(C,)` per frame.
+        acceleration: `(C,)` per square frame.
+        amplitude: `(C, 2)` of the sinusoids.
+        rate: `(C, 2)` radians per frame.
+        phase: `(C, 2)` radians.
+    """
+
+    start: Tensor
+    limit: Tensor
+    anchor: Tensor
+    velocity: Tensor
+    acceleration: Tensor
+    amplitude: Tensor
+    rate: Tensor
+    phase: Tensor
 
     def at(self, times: Tensor) -> Tensor:
-        """Values (C, T) at the given instants, (T,) frames."""
+        """Return values `(C, T)` at the given instants, `(T,)` frames."""
         elapsed = times - self.anchor[:, None]
         swing = torch.sin(self.rate[..., None] * times + self.phase[..., None])
         swing = swing - torch.sin(self.rate * self.anchor[:, None] + self.phase)[..., None]
@@ -47,7 +60,18 @@ def draw_paths(
     drifting: Tensor,
     anchor: Tensor,
 ) -> Paths:
-    """Paths with given largest speeds; `drifting` (C,) is the share of the speed that is steady."""
+    """Draw paths with given largest speeds.
+
+    Args:
+        generator: CPU generator.
+        periods: shortest and longest of the sinusoids, frames.
+        frames: length of the clip.
+        start: `(C,)` values at the anchors.
+        speed: `(C,)` largest change per frame.
+        limit: `(C,)` largest distance from the start.
+        drifting: `(C,)` share of the speed that is steady.
+        anchor: `(C,)` frames.
+    """
     count = start.shape[0]
     sign = uniform(generator, -1, 1, count)
     share = uniform(generator, 0.3, 1.0, count, 2)

@@ -1,6 +1,7 @@
-"""What a layer is made of: pictures from a bank, and outlines that cut sprites out of them."""
+"""What a layer is made of: random crops of pictures, from a folder or built in."""
 
-import logging
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,17 +12,15 @@ from PIL import Image
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.files import UNREADABLE_IMAGE
 from tracker.scenes.patterns import cells, checker, fractal_noise, stripes
 
-log = logging.getLogger(__name__)
-
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
-LONGEST_ASPECT = 4 / 3  # longer pictures are cropped: it bounds the memory of a large folder
+LONGEST_ASPECT = 4 / 3
+"""Longer pictures are cropped: it bounds the memory of a large folder."""
 
-# The pictures that scikit-image carries inside its package (nothing is downloaded).
 PHOTOGRAPHS = (
     "astronaut.png",
     "brick.png",
@@ -38,14 +37,27 @@ PHOTOGRAPHS = (
     "retina.jpg",
     "rocket.jpg",
 )
+"""The pictures that scikit-image carries inside its package; nothing is downloaded."""
+
+
+def open_textures(folder: str | Path | None) -> TextureBank:
+    """Return the pictures of a folder, or the built-in ones where none is named.
+
+    Raises:
+        UserError: the folder is missing or holds no readable picture.
+    """
+    return TextureBank.from_folder(folder) if folder else TextureBank.builtin()
 
 
 class TextureBank:
     """Pictures of any size, kept as uint8, from which random square crops are drawn.
 
     Attributes:
-        images: list of (3, h, w) uint8 tensors.
+        images: each `(3, h, w) uint8`.
         skipped: number of files that could not be read.
+
+    Raises:
+        UserError: no pictures.
     """
 
     def __init__(self, images: Sequence[Tensor], skipped: int = 0) -> None:
@@ -58,11 +70,14 @@ class TextureBank:
         return len(self.images)
 
     @classmethod
-    def builtin(cls, size: int = 256) -> "TextureBank":
-        """Photographs shipped with scikit-image and procedural patterns; always the same ones.
+    def builtin(cls, size: int = 256) -> TextureBank:
+        """Return scikit-image's photographs and procedural patterns, always the same ones.
 
         Args:
             size: short side of the pictures in texels.
+
+        Raises:
+            UserError: `size` is below 16.
         """
         photographs = cls.photographs(size).images
         generator = Generator().manual_seed(0)
@@ -70,16 +85,23 @@ class TextureBank:
         return cls([*photographs, *(to_uint8(pattern) for pattern in patterns)])
 
     @classmethod
-    def photographs(cls, size: int = 256) -> "TextureBank":
-        """Photographs shipped with scikit-image alone; `size` is their short side in texels."""
+    def photographs(cls, size: int = 256) -> TextureBank:
+        """Return scikit-image's photographs alone.
+
+        Args:
+            size: their short side in texels.
+
+        Raises:
+            UserError: `size` is below 16.
+        """
         if size < 16:
             raise UserError(f"texture size {size} is too small: use 16 or more")
         folder = Path(skimage.data.__file__).parent
         return cls([read_picture(folder / name, size) for name in PHOTOGRAPHS])
 
     @classmethod
-    def from_folder(cls, path: str | Path, size: int = 320) -> "TextureBank":
-        """Reads the .jpg and .png files of a folder and of its subfolders, in order of name.
+    def from_folder(cls, path: str | Path, size: int = 320) -> TextureBank:
+        """Read the .jpg and .png files of a folder and of its subfolders, in order of name.
 
         Args:
             path: the folder.
@@ -106,7 +128,7 @@ class TextureBank:
         return cls(images, skipped)
 
     def sample(self, generator: Generator, size: int) -> Tensor:
-        """A random crop of a random picture at a random scale, perhaps mirrored.
+        """Return a random crop of a random picture at a random scale, perhaps mirrored.
 
         The crop is never enlarged unless the picture is smaller than `size`.
 
@@ -115,7 +137,7 @@ class TextureBank:
             size: side of the result in texels.
 
         Returns:
-            (3, size, size) float32 in 0..1.
+            `(3, size, size) float32` in 0..1.
         """
         pick, zoom, top, left, flip_x, flip_y = torch.rand(6, generator=generator).tolist()
         image = self.images[int(pick * len(self.images))]
@@ -132,7 +154,7 @@ class TextureBank:
 
 
 def read_picture(path: Path, size: int) -> Tensor:
-    """Reads a picture as RGB, its short side reduced to `size` at most. Returns (3, h, w) uint8."""
+    """Read a picture as RGB, `(3, h, w) uint8`, its short side reduced to `size` at most."""
     with Image.open(path) as file:
         file.draft("RGB", (size, size))
         picture = file.convert("RGB")
@@ -147,4 +169,5 @@ def read_picture(path: Path, size: int) -> Tensor:
 
 
 def to_uint8(image: Tensor) -> Tensor:
+    """Turn values in 0..1 into bytes."""
     return image.clamp(0, 1).mul(255).round().to(torch.uint8)

@@ -9,6 +9,7 @@ from typing import Any
 from tracker.errors import UserError
 from tracker.features.backbone import BackboneConfig
 from tracker.head import HeadConfig
+from tracker.settings import check_settings
 from tracker.video.pixels import image_size
 
 
@@ -86,14 +87,22 @@ class TrackerConfig:
 
 
 def replace_settings(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return `content` with some settings replaced, those inside groups one by one.
+    """Return a tracker's settings with some replaced, those inside groups one by one.
 
-    Example:
-        >>> replace_settings({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 5}})
-        {'a': {'b': 5, 'c': 2}, 'd': 3}
+    Args:
+        content: what `TrackerConfig.to_dict` gave.
+        changes: of the same form, such as `{"inference": {"block": 24}}`.
+
+    Raises:
+        UserError: a tracker has no such setting, or it is of another kind.
     """
+    check_settings(changes, TrackerConfig)
+    return _merge(content, changes)
+
+
+def _merge(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     result = dict(content)
     for key, value in changes.items():
         inside = isinstance(value, dict) and isinstance(content.get(key), dict)
-        result[key] = replace_settings(content[key], value) if inside else value
+        result[key] = _merge(content[key], value) if inside else value
     return result

@@ -134,12 +134,14 @@ class Follower:
             everything.put(torch.ones_like(before), beside, self._known)
             # A point that just came in has no past: there the coarse match must look for it.
             mask[:, beside] = before[:, None]
-        if self.active.any():
+        if self.descriptors is not None and self.active.any():
             flow = self._propose(joined, start, length, before)
             rows, done = self.active.nonzero()[:, 0], 0
             while done < len(rows):
                 part = rows[done : done + self._chunk]
-                output = self._try_to_follow(joined, part, time_to_query, flow, mask, everything)
+                output = self._try_to_follow(
+                    joined, self.descriptors, part, time_to_query, flow, mask, everything
+                )
                 if output is None:
                     self._follow_fewer(len(part))
                     continue
@@ -165,6 +167,9 @@ class Follower:
         In the context itself the proposals are the tracks that are known.
 
         Args:
+            joined: features of the block and of its context.
+            start: first frame of the block.
+            length: frames of the block.
             before: `(N,) bool`, the points that were followed up to this block.
         """
         if joined.gray is None:
@@ -196,6 +201,7 @@ class Follower:
     def _try_to_follow(
         self,
         features: FrameFeatures,
+        queries: QueryDescriptors,
         rows: Tensor,
         time_to_query: Tensor,
         flow: FlowProposals | None,
@@ -206,7 +212,7 @@ class Follower:
         try:
             output = self.head.follow(
                 features,
-                self.descriptors.select_points(rows),
+                queries.select_points(rows),
                 time_to_query[rows][None],
                 flow and flow.select_points(rows),
                 (
@@ -278,8 +284,11 @@ def follow_blocks(
     """Follow queries through a whole video, both ways from each query's frame.
 
     Args:
+        head: in eval mode.
         queries: `(N, 3)` as frame and fine pixels.
+        num_frames: of the video.
         features_of: `(start, stop)` of a block to its features.
+        config: how much to do at once.
         progress: called with frames done and frames to do in all; a frame that is visited both
             ways counts twice.
 
@@ -319,8 +328,10 @@ def follow_blocks(
         visit(forward, number, features)
         if number == last > 0:
             backward.add_context(features)
+    descriptors = forward.descriptors
+    assert descriptors is not None  # every query lies in one of the blocks
     for number in range(last, 0, -1):
         nearest = tracks.select_frames(slice(starts[number], starts[number] + config.context))
-        backward.take_over(block_of_query == number, forward.descriptors, nearest)
+        backward.take_over(block_of_query == number, descriptors, nearest)
         visit(backward, number - 1, block_features(number - 1))
     return tracks

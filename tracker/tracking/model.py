@@ -23,6 +23,7 @@ from tracker.head.tracking_head import FrameFeatures
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.tracking.config import TrackerConfig
+from tracker.tracking.identity import Fingerprints
 from tracker.video.pixels import shrink_frames
 
 
@@ -62,14 +63,14 @@ class TrackingModel(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of settings and weights: trackers of one fingerprint give the same tracks."""
-        digest = hashlib.sha256(json.dumps(self.config.to_dict(), sort_keys=True).encode())
-        if self.backbone is not None:
-            digest.update(self.backbone.fingerprint().encode())
-        if self.template is not None:
-            # In the precision it is saved with, as the head's weights below.
-            digest.update(self.template.mean.half().numpy().tobytes())
-            digest.update(self.template.std.numpy().tobytes())
+        """A hash of settings and weights: trackers of one fingerprint give the same tracks.
+
+        It does not depend on where the files lie.
+        """
+        settings = self.config.to_dict()
+        del settings["backbone"]["source"]
+        parts = [settings, Fingerprints.of(self).to_dict()]
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
         for weight in self.head.state_dict().values():
             digest.update(weight.half().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -90,7 +91,14 @@ class TrackingModel(nn.Module):
         """Compute the features of frames `(T, H, W, 3) uint8`.
 
         Args:
+            frames: in order, of any size.
             before: earlier frames that the backbone may attend to as well.
+
+        Returns:
+            Of `frames` alone.
+
+        Raises:
+            UserError: a GPU has too little memory.
         """
         try:
             return self._describe(frames, before)
@@ -107,10 +115,8 @@ class TrackingModel(nn.Module):
         if self.backbone is not None and self.backbone.config.input_size != self.config.fine_size:
             video = shrink_frames(seen, self.config.backbone.input_size, self.device)
         residuals, slot = self.residuals(video)
-        if slot is not None:
-            slot = slot[skipped:]
-            first = int(slot.min())
-            residuals, slot = residuals[:, :, first:], slot - first
+        # The temporal adapter sees the slots of earlier frames, too; they are left out after it.
+        slot = None if slot is None else slot[skipped:]
         features = self.head.describe(residuals, slot, fine[:, skipped:])
         if not self.config.head.reads_flow or self.config.inference.iterations == 0:
             return features
@@ -126,7 +132,7 @@ class TrackingModel(nn.Module):
     ) -> Tracks:
         """Return what the head found, fine `xy (N, T, 2)`, in pixels of frames of `size`."""
         height, width = self.config.fine_size
-        scale = np.float32([size[0] / width, size[1] / height])
+        scale = np.array([size[0] / width, size[1] / height], np.float32)
         pixels = xy.float().cpu().numpy() * scale
         certainty = confidence.float().cpu().numpy()
         tracks = Tracks(pixels, certainty > 0, queries.txy, size, fps, certainty)

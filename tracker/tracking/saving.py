@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import filecmp
 import json
-import shutil
 from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor
 
 from tracker.errors import UserError
+from tracker.features.backbone import FrozenBackbone
 from tracker.features.checkpoints import ASSETS
 from tracker.features.template import PositionalTemplate
+from tracker.files import atomic_path, prepare_output_dir, save_tensors
 from tracker.tracking.config import TrackerConfig, replace_settings
+from tracker.tracking.identity import (
+    KEY,
+    Fingerprints,
+    check_backbone,
+    check_template,
+    read_config,
+)
 from tracker.tracking.model import TrackingModel
 
 Model = TypeVar("Model", bound=TrackingModel)
@@ -46,53 +53,88 @@ def find_folder(name: str, hub: dict[str, Any]) -> Path:
         ) from error
 
 
-def copy_backbone(source: Path, target: Path) -> None:
-    """Copy a checkpoint's config and weights, unless they are there already."""
-    target.mkdir(exist_ok=True)
-    for pattern in ("config.json", "*.safetensors", "*.safetensors.index.json"):
-        for file in source.glob(pattern):
-            copy = target / file.name
-            # A run saves its tracker often, and a large backbone never changes.
-            if not (copy.exists() and filecmp.cmp(file, copy)):
-                shutil.copy2(file, copy)
+def save_folder(tracker: TrackingModel, folder: Path) -> None:
+    """Write config, head, template, and the backbone unless a name is enough to find it.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    prepare_output_dir(folder)
+    content = tracker.config.to_dict()
+    if tracker.backbone is not None and not tracker.backbone.has_name:
+        content["backbone"]["source"] = BACKBONE
+        tracker.backbone.save(folder / BACKBONE)
+    content[KEY] = Fingerprints.of(tracker).to_dict()
+    with atomic_path(folder / CONFIG) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
+    if tracker.template is not None:
+        tracker.template.save(folder / TEMPLATE)
+    else:
+        (folder / TEMPLATE).unlink(missing_ok=True)
+    state = {k: v.detach().half().contiguous().cpu() for k, v in tracker.head.state_dict().items()}
+    save_tensors(state, folder / WEIGHTS)
 
 
 def load_folder(
     kind: type[Model], folder: Path, changes: dict[str, Any], template: str | Path | None = None
 ) -> Model:
-    """Load what `save_pretrained` wrote, with some of its settings or its template replaced.
+    """Load what `save_folder` wrote, with some of its settings or its template replaced.
+
+    Backbone and template are compared with the fingerprints in the config, unless they are what is
+    replaced.
+
+    Args:
+        kind: class of the tracker.
+        folder: what to load.
+        changes: settings of its `TrackerConfig` to replace, nested as there.
+        template: a file to use instead of the folder's own.
 
     Raises:
-        UserError: a file is missing or damaged, or the weights do not fit the config.
+        UserError: a file is missing, damaged or another tracker's, or the weights do not fit the
+            config.
+    """
+    content = read_config(folder)
+    recorded = Fingerprints.read(content, folder / CONFIG)
+    content.pop(KEY, None)
+    state = load_weights(folder)
+    if content["backbone"].get("source") == BACKBONE:
+        content["backbone"]["source"] = str((folder / BACKBONE).resolve())
+    config = TrackerConfig.from_dict(replace_settings(content, changes))
+    backbone = chosen = None
+    if config.head.use_vjepa:
+        backbone = FrozenBackbone(config.backbone)
+        if recorded is not None and "source" not in changes.get("backbone", {}):
+            check_backbone(
+                recorded.backbone, backbone.fingerprint(), config.backbone.source, folder
+            )
+        own = folder / TEMPLATE
+        if template is not None:
+            chosen = PositionalTemplate.load(template)
+        elif own.exists():
+            chosen = PositionalTemplate.load(own)
+        if recorded is not None and template is None:
+            check_template(recorded.template, chosen, own)
+    tracker = kind(config, chosen, backbone)
+    load_head(tracker, state, str(folder / WEIGHTS), str(folder / CONFIG))
+    return tracker.eval()
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the weights of a saved tracker's head.
+
+    Raises:
+        UserError: they are missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise UserError(f"tracker {folder} has no {name}; copy or save it again")
+    file = folder / WEIGHTS
+    if not file.is_file():
+        raise UserError(f"tracker {folder} has no {WEIGHTS}; copy or save it again")
     try:
-        content = json.loads((folder / CONFIG).read_text())
-    except ValueError as error:
-        raise UserError(
-            f"{folder / CONFIG} is not JSON ({error}); save the tracker again"
-        ) from error
-    if not isinstance(content, dict) or not isinstance(content.get("backbone"), dict):
-        raise UserError(f"{folder / CONFIG} is not a tracker's config; save the tracker again")
-    if content["backbone"].get("source") == BACKBONE:
-        content["backbone"]["source"] = str((folder / BACKBONE).resolve())
-    config = TrackerConfig.from_dict(replace_settings(content, changes))
-    if template is None and (folder / TEMPLATE).exists():
-        template = folder / TEMPLATE
-    tracker = kind(config, PositionalTemplate.load(template) if template else None)
-    try:
-        state = load_file(folder / WEIGHTS)
+        return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{folder / WEIGHTS} is damaged ({error}); copy or save it again"
-        ) from error
-    load_head(tracker, state, str(folder / WEIGHTS), str(folder / CONFIG))
-    return tracker.eval()
+        raise UserError(f"{file} is damaged ({error}); copy or save it again") from error
 
 
 def load_head(tracker: TrackingModel, state: dict[str, Tensor], weights: str, config: str) -> None:

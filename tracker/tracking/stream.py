@@ -56,7 +56,7 @@ class TrackStream:
         confidence = torch.cat([part.confidence for part in parts], 1)
         start = self.num_frames - len(frames)
         tracks = self._tracker.tracks_of(xy, confidence, self._queries, self._size, self._fps)
-        queries = tracks.queries - np.float32([start, 0, 0])
+        queries = tracks.queries - np.array([start, 0, 0], np.float32)
         return replace(tracks, queries=queries)
 
     def _push_block(self, frames: np.ndarray) -> FollowedFrames:

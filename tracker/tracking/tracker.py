@@ -10,42 +10,26 @@ for chunk in video.chunks(8):
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 
 from tracker.devices import check_device
-from tracker.features.checkpoints import SHIPPED_BACKBONES
-from tracker.files import atomic_path, prepare_output_dir, save_tensors
+from tracker.errors import UserError
 from tracker.head.tracking_head import FrameFeatures
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.registry import Progress
 from tracker.tracking.follower import follow_blocks
 from tracker.tracking.model import TrackingModel
-from tracker.tracking.saving import (
-    BACKBONE,
-    CONFIG,
-    TEMPLATE,
-    WEIGHTS,
-    copy_backbone,
-    find_folder,
-    load_folder,
-)
+from tracker.tracking.saving import find_folder, load_folder, save_folder
 from tracker.tracking.stream import TrackStream
 from tracker.video.video import Video
 
 
-class PointTracker(
-    TrackingModel,
-    PyTorchModelHubMixin,
-    library_name="vjepa-tracker",
-    license="apache-2.0",
-    tags=["point-tracking", "v-jepa-2"],
-):
+class PointTracker(TrackingModel):
     """Follows any point through any video; its parts are those of `TrackingModel`."""
 
     @torch.inference_mode()
@@ -85,6 +69,7 @@ class PointTracker(
         Args:
             queries: in frames counted from the first that will be pushed, and pixels.
             size: `(W, H)` of those frames.
+            fps: frames per second, to be kept in the tracks.
 
         Raises:
             UserError: a query lies outside the frame.
@@ -93,22 +78,48 @@ class PointTracker(
         queries.check(size, int(queries.t.max(initial=0)) + 1)
         return TrackStream(self.eval(), queries, size, fps)
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Write config, head, template, and the backbone unless it is the hub's or our own."""
-        folder = prepare_output_dir(save_directory)
-        content = self.config.to_dict()
-        source = content["backbone"]["source"]
-        if self.backbone is not None and source not in SHIPPED_BACKBONES and Path(source).is_dir():
-            content["backbone"]["source"] = BACKBONE
-            copy_backbone(Path(source), folder / BACKBONE)
-        with atomic_path(folder / CONFIG) as partial:
-            partial.write_text(json.dumps(content, indent=2) + "\n")
-        if self.template is not None:
-            self.template.save(folder / TEMPLATE)
-        else:
-            (folder / TEMPLATE).unlink(missing_ok=True)
-        state = {k: v.detach().half().contiguous().cpu() for k, v in self.head.state_dict().items()}
-        save_tensors(state, folder / WEIGHTS)
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a folder that `from_pretrained` reads: config, head, template and backbone.
+
+        A backbone that a name is enough to find, the hub's or a shipped one, stays a name; one from
+        a folder is copied and one in memory written, so that the tracker can be moved.
+
+        Args:
+            folder: made where it is missing.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        save_folder(self, Path(folder))
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+        """Upload what `save_pretrained` writes to the Hugging Face hub.
+
+        Args:
+            repo_id: `owner/name`; made where it is missing.
+            private: whether a repository that is made is seen by its owner alone.
+            token: of an account that may write there; None takes the one that is logged in.
+
+        Returns:
+            Address of the upload.
+
+        Raises:
+            UserError: the hub refused, or cannot be reached.
+        """
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+        api = HfApi(token=token)
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            try:
+                api.create_repo(repo_id, private=private, exist_ok=True)
+                return api.upload_folder(repo_id=repo_id, folder_path=folder)
+            except (HfHubHTTPError, HFValidationError, OSError) as error:
+                reason = " ".join(str(error).split())[:160]
+                raise UserError(
+                    f"cannot push to {repo_id} ({reason}); check name, token and network"
+                ) from error
 
     @classmethod
     def from_pretrained(
@@ -126,23 +137,36 @@ class PointTracker(
                 `{"fine_size": [384, 384], "inference": {"iterations": 6}}`.
             template: a file to use instead of its own; a template belongs to an input size and a
                 window, so it must be another where `changes` has others.
-            hub: `revision`, `cache_dir`, `token` and the like, for a hub id.
+            **hub: `revision`, `cache_dir`, `token` and the like, for a hub id.
+
+        Returns:
+            The tracker, on the CPU. Its backbone and template are those that it was saved with, or
+            those that were named here.
 
         Raises:
-            UserError: it is not there, damaged, or its weights do not fit its config.
+            UserError: it is not there; a file is missing, damaged or another tracker's; or its
+                weights do not fit its config.
         """
         return load_folder(cls, find_folder(str(name_or_path), hub), changes or {}, template)
 
 
-class PretrainedTracker:
-    """Registry entry: `vjepa` is the shipped tracker, `vjepa@NAME_OR_PATH` any other."""
+class PretrainedTrackers:
+    """Entry in the registry: `vjepa` is the shipped tracker, `vjepa@NAME_OR_PATH` any other."""
 
-    def __new__(cls, changes: dict[str, Any] | None = None, device: str = "auto") -> PointTracker:
-        return cls.from_argument("mini", changes, device)
+    def __call__(self, changes: dict[str, Any] | None = None, device: str = "auto") -> PointTracker:
+        """Load the shipped tracker; see `from_argument`."""
+        return self.from_argument("mini", changes, device)
 
-    @staticmethod
     def from_argument(
-        name: str, changes: dict[str, Any] | None = None, device: str = "auto"
+        self, name: str, changes: dict[str, Any] | None = None, device: str = "auto"
     ) -> PointTracker:
+        """Load a tracker and bring it to a device; see `PointTracker.from_pretrained`.
+
+        Raises:
+            UserError: as there, or no such device.
+        """
         target = check_device(device)
         return PointTracker.from_pretrained(name, changes).to(target)
+
+
+pretrained_trackers = PretrainedTrackers()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from torch import Generator, Tensor
 from tracker.errors import UserError
 from tracker.flow.chains import FlowProposals, chain_flow
 from tracker.flow.fields import gray_frames
+from tracker.points.geometry import inside_frame
 from tracker.scenes.renderer import SceneConfig, render_scenes
-from tracker.scenes.textures import TextureBank
+from tracker.scenes.textures import open_textures
 from tracker.video.pixels import image_size
 
 
@@ -37,12 +38,18 @@ class TrackedClips:
     flow: FlowProposals | None = None
 
     def to(self, device: torch.device) -> TrackedClips:
+        """Return the batch on a device."""
+
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, non_blocking=True)
 
-        flow = self.flow and FlowProposals(move(self.flow.xy), move(self.flow.certainty))
-        tensors = (self.video, self.xy, self.visible, self.query_frame)
-        return TrackedClips(*map(move, tensors), flow)
+        return TrackedClips(
+            move(self.video),
+            move(self.xy),
+            move(self.visible),
+            move(self.query_frame),
+            self.flow and FlowProposals(move(self.flow.xy), move(self.flow.certainty)),
+        )
 
 
 class TrackSource(Protocol):
@@ -57,7 +64,9 @@ class ProceduralTracks:
     """Rendered scenes with points.
 
     Args:
-        frames, size, points: of every clip; size is `(height, width)`.
+        frames: of every clip.
+        size: of every clip, `(height, width)` in pixels.
+        points: of every clip.
         textures: a folder of photographs, or None for the built-in ones.
         device: where to render.
         scene: further settings of `SceneConfig`.
@@ -70,9 +79,9 @@ class ProceduralTracks:
         points: int,
         textures: str | None = None,
         device: str = "cpu",
-        scene: dict[str, Any] | None = None,
+        scene: Annotated[dict[str, Any], SceneConfig] | None = None,
     ) -> None:
-        self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
+        self._bank = open_textures(textures)
         height, width = image_size("data.size", size)
         self._config = SceneConfig(
             frames=frames, height=height, width=width, points=points, **(scene or {})
@@ -80,6 +89,7 @@ class ProceduralTracks:
         self._device = device
 
     def clips(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the scenes of these seeds; see `TrackSource`."""
         scenes = render_scenes(numbers, self._config, self._bank, self._device)
         return scenes.video, scenes.xy, scenes.visible
 
@@ -169,8 +179,11 @@ def slide_away(
     """Let the flow of some points slide off steadily, away from the query in time.
 
     Args:
+        flow: of the points.
+        query_frame: `(B, N)`.
         size: `(W, H)` of the clips; speeds are 0.2 to 4 of 256ths of the longer side a frame.
-        share: of the points.
+        share: of the points that slide.
+        random: decides which, when and how fast.
     """
     chosen, onset, angle, pace = torch.rand(4, *query_frame.shape, generator=random).to(flow.xy)
     frames = flow.certainty.shape[-1]
@@ -180,8 +193,7 @@ def slide_away(
     heading = 2 * torch.pi * angle
     velocity = speed[..., None] * torch.stack([heading.cos(), heading.sin()], -1)
     xy = flow.xy + late[..., None] * velocity[..., None, :]
-    inside = ((xy >= 0) & (xy < xy.new_tensor(size))).all(-1)
-    return FlowProposals(xy, flow.certainty * inside)
+    return FlowProposals(xy, flow.certainty * inside_frame(xy, size))
 
 
 def choose_query_frames(visible: Tensor, random: Generator) -> Tensor:

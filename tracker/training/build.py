@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from accelerate import Accelerator
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tracker.devices import check_rendering, set_threads
+from tracker.extras import needs
 from tracker.features.template import PositionalTemplate
-from tracker.settings import instantiate
+from tracker.settings import instantiate, plain
 from tracker.tracking.config import TrackerConfig
 from tracker.tracking.tracker import PointTracker
 from tracker.training.batches import TrackedBatches
@@ -16,6 +16,12 @@ from tracker.training.loop import TrainingLoop
 from tracker.training.run_folder import RunFolder
 from tracker.training.task import TrackingTask
 from tracker.training.warm_start import start_from, train_only
+
+with needs("train"):
+    from accelerate import Accelerator
+
+FREE = ("run_dir", "resume", "threads")
+"""Settings that say where and how a run goes on, not what it is."""
 
 
 def open_run(config: DictConfig) -> RunFolder:
@@ -25,24 +31,22 @@ def open_run(config: DictConfig) -> RunFolder:
         UserError: the folder holds a run with other settings.
     """
     set_threads(config.threads)
-    settings = OmegaConf.to_container(config)
-    for free in ("run_dir", "resume", "threads"):
-        del settings[free]
-    return RunFolder(config.run_dir, settings, config.resume)
+    settings = {name: value for name, value in plain(config).items() if name not in FREE}
+    return RunFolder(str(config.run_dir), settings, config.resume)
 
 
-def build_training(config: DictConfig, run: RunFolder) -> TrainingLoop:
+def build_training(config: DictConfig, run: RunFolder) -> TrainingLoop[TrackingTask]:
     """Return the training loop that `configs/train_tracker.yaml` describes.
 
     Raises:
         UserError: settings do not fit each other, or a template, tracker or data cannot be read.
     """
     training = instantiate(config.training)
-    check_rendering(OmegaConf.to_container(config.data), training.workers)
+    check_rendering(plain(config.data), training.workers)
     torch.manual_seed(training.seed)
-    accelerator = Accelerator(mixed_precision=training.precision)
+    accelerator = Accelerator(mixed_precision=training.mixed_precision())
     raw = config.template in (None, "none")
-    template = None if raw else PositionalTemplate.load(config.template)
+    template = None if raw else PositionalTemplate.load(str(config.template))
     tracker = PointTracker(
         TrackerConfig(
             instantiate(config.backbone),
@@ -53,9 +57,9 @@ def build_training(config: DictConfig, run: RunFolder) -> TrainingLoop:
         template,
     ).to(accelerator.device)
     if config.warm_start:
-        start_from(tracker, config.warm_start)
+        start_from(tracker, str(config.warm_start), config.warm_start_other_features)
     if config.train_only:
-        train_only(tracker.head, config.train_only)
+        train_only(tracker.head, str(config.train_only))
     task = TrackingTask(tracker, instantiate(config.loss), instantiate(config.validation))
     flow = instantiate(config.flow) if tracker.config.head.reads_flow else None
     source = TrackedBatches(instantiate(config.data), flow)

@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tracker.extras import needs
 from tracker.files import atomic_path
 from tracker.training.run_folder import RunFolder
+
+with needs("train"):
+    from torch.utils.tensorboard import SummaryWriter
 
 SHOWN = {
     "average_jaccard": "AJ",
@@ -35,8 +39,6 @@ class TrainingLog:
     def __enter__(self) -> TrainingLog:
         if not self._is_main:
             return self
-        from torch.utils.tensorboard import SummaryWriter
-
         keep_rows(self._run.history, self._step)
         keep_rows(self._run.path / "validation.csv", self._step)
         self._board = SummaryWriter(str(self._run.path), purge_step=self._step + 1)

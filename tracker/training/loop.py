@@ -14,19 +14,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
+from tracker.devices import bf16_pays, check_device
 from tracker.errors import UserError
+from tracker.extras import needs
 from tracker.training.log import TrainingLog
 from tracker.training.run_folder import RunFolder
+
+with needs("train"):
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,20 @@ class TrainingConfig:
         batch_size: clips a step and process.
         learning_rate: at its peak.
         warmup: share of the run until the peak.
-        weight_decay, clip_norm: AdamW's decay, and the largest norm of the gradient.
+        weight_decay: of AdamW.
+        clip_norm: the largest norm of the gradient.
         ema: decay of the averaged weights, which are validated and saved; 0 takes the latest, for
             tasks that keep an average of their own.
-        precision: `no`, `bf16` or `fp16` (accelerate's mixed precision).
+        precision: `no`, `bf16` or `fp16` (accelerate's mixed precision); `auto` is bf16 where it
+            is faster, as torch says of the device.
         workers: processes that make batches ahead of time; 0 makes them in line.
         seed: of weights and data.
-        validate_every, checkpoint_every, picture_every: in steps.
+        validate_every: steps from one validation to the next.
+        checkpoint_every: steps from one checkpoint to the next.
+        picture_every: steps from one picture to the next.
     """
 
-    max_steps: int = 1000
+    max_steps: int = 100_000
     max_minutes: float | None = None
     batch_size: int = 1
     learning_rate: float = 5e-4
@@ -60,16 +68,16 @@ class TrainingConfig:
     precision: str = "no"
     workers: int = 1
     seed: int = 0
-    validate_every: int = 500
-    checkpoint_every: int = 100
-    picture_every: int = 1000
+    validate_every: int = 1000
+    checkpoint_every: int = 200
+    picture_every: int = 5000
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "batch_size", "validate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise UserError(f"training.{name}={getattr(self, name)} must be 1 or more")
-        if self.precision not in ("no", "bf16", "fp16"):
-            raise UserError(f"training.precision={self.precision} must be no, bf16 or fp16")
+        if self.precision not in ("no", "bf16", "fp16", "auto"):
+            raise UserError(f"training.precision={self.precision} must be no, bf16, fp16 or auto")
         if self.workers < 0 or self.picture_every < 1:
             raise UserError("training.workers must be 0 or more, picture_every 1 or more")
         if self.max_minutes is not None and not self.max_minutes > 0:
@@ -85,6 +93,12 @@ class TrainingConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"training.{name}={getattr(self, name)} must be 0 or more, below 1")
 
+    def mixed_precision(self) -> str:
+        """Return `no`, `bf16` or `fp16`, as accelerate takes it."""
+        if self.precision != "auto":
+            return self.precision
+        return "bf16" if bf16_pays(check_device("auto")) else "no"
+
 
 class Task(Protocol):
     """What is trained.
@@ -95,9 +109,14 @@ class Task(Protocol):
         best_metric: the validation score that decides which weights are the best; more is better.
     """
 
-    model: nn.Module
-    averaged: nn.Module
-    best_metric: str
+    @property
+    def model(self) -> nn.Module: ...  # noqa: D102
+
+    @property
+    def averaged(self) -> nn.Module: ...  # noqa: D102
+
+    @property
+    def best_metric(self) -> str: ...  # noqa: D102
 
     def inputs(self, batch: Any) -> tuple[Any, ...]:
         """Turn a batch, moved to the device, into what the model takes; without gradients."""
@@ -114,6 +133,9 @@ class Task(Protocol):
     def save(self, folder: Path) -> None:
         """Write what users load."""
         ...
+
+
+AnyTask = TypeVar("AnyTask", bound=Task)
 
 
 class NumberedBatches(Protocol):
@@ -170,7 +192,7 @@ def _run_opencv_in_line(worker: int) -> None:
     cv2.setNumThreads(0)  # not 1, which waits for the parent's threads, and those are not here
 
 
-class TrainingLoop:
+class TrainingLoop(Generic[AnyTask]):
     """Trains a task on numbered batches.
 
     Args:
@@ -183,7 +205,7 @@ class TrainingLoop:
 
     def __init__(
         self,
-        task: Task,
+        task: AnyTask,
         source: NumberedBatches,
         config: TrainingConfig,
         run: RunFolder,

@@ -22,7 +22,11 @@ class LossConfig:
         decay: an iteration k of K counts `decay ** (K - k)`.
         huber_pixels: errors beyond this count linearly, in pixels of a 256-wide frame.
         certain_pixels: errors beyond this are to be called uncertain, in the same pixels.
-        position, visibility, certainty, coarse, matching: weights.
+        position: weight of the distance from the truth.
+        visibility: weight of being visible or not.
+        certainty: weight of being certain or not.
+        coarse: weight of the coarse match.
+        matching: weight of matching whole frames by each level of features alone.
         temperature: of the cosines in the matching loss.
         followed: points of each clip that are tracked; the others, which cost little, only train
             the features by the matching loss. None tracks them all.
@@ -68,14 +72,15 @@ def tracking_loss(
         visible: `(B, N, T) bool`.
         evaluated: `(B, N, T) bool`, frames that count (all but the query's own).
         size: `(W, H)` of the fine image.
+        config: weights and thresholds.
 
     Returns:
         `loss` and its parts `position`, `visibility`, `certainty`, `coarse`, all scalars; without
-        `coarse` where it has no weight.
+        `coarse` where it has no weight or the head made no coarse match.
     """
-    # Thresholds are told for a frame of 256 pixels, whatever size the fine image has.
+    # Thresholds are for a frame of 256 pixels, whatever size the fine image has.
     raster = 256 / xy.new_tensor(size)
-    seen = visible & evaluated
+    counted = visible & evaluated
     steps = len(output.xy)
     weights = [config.decay ** (steps - 1 - k) for k in range(steps)]
     parts = {name: xy.new_zeros(()) for name in ("position", "visibility", "certainty")}
@@ -87,51 +92,57 @@ def tracking_loss(
             distance, torch.zeros_like(distance), reduction="none", delta=config.huber_pixels
         )
         far = (distance.detach() > config.certain_pixels).to(xy.dtype)
-        shown, unsure = visibility_logits.unbind(-1)
+        shown, uncertain = visibility_logits.unbind(-1)
         says_visible = F.binary_cross_entropy_with_logits(
             shown, visible.to(xy.dtype), reduction="none"
         )
-        says_unsure = F.binary_cross_entropy_with_logits(unsure, far, reduction="none")
+        says_uncertain = F.binary_cross_entropy_with_logits(uncertain, far, reduction="none")
         share = weight / sum(weights)
-        parts["position"] += share * _mean(huber, seen)
+        parts["position"] += share * _mean(huber, counted)
         parts["visibility"] += share * _mean(says_visible, evaluated)
-        parts["certainty"] += share * _mean(says_unsure, seen)
-    if config.coarse:
-        parts["coarse"] = coarse_loss(output.coarse_logits, xy, seen, size)
+        parts["certainty"] += share * _mean(says_uncertain, counted)
+    if config.coarse and output.coarse_logits is not None:
+        parts["coarse"] = coarse_loss(output.coarse_logits, xy, counted, size)
     total = sum(getattr(config, name) * value for name, value in parts.items())
     return {"loss": total, **parts}
 
 
-def coarse_loss(logits: Tensor, xy: Tensor, seen: Tensor, size: tuple[int, int]) -> Tensor:
+def coarse_loss(logits: Tensor, xy: Tensor, counted: Tensor, size: tuple[int, int]) -> Tensor:
     """Cross-entropy of the coarse map `(B, N, T, h, w)` with the true place.
 
     The target is spread over the four cells round the place as bilinear interpolation would, so
     that the soft-argmax learns where between cells the point lies.
+
+    Args:
+        logits: `(B, N, T, h, w)`.
+        xy: `(B, N, T, 2)` true fine pixels.
+        counted: `(B, N, T) bool`, where the point is visible and counts.
+        size: `(W, H)` of the fine image.
     """
     height, width = logits.shape[-2:]
     limit = xy.new_tensor([width - 1, height - 1])
-    # A position that is not finite must reach the loss, not break the look-up of its cell.
+    # A position that is not finite must reach the loss, not break the search for its cell.
     finite = torch.nan_to_num(xy)
     place = (finite * xy.new_tensor([width / size[0], height / size[1]]) - 0.5).clamp(min=0)
     place = torch.minimum(place, limit)
     corner = torch.minimum(place.floor(), (limit - 1).clamp(min=0))
     fraction = place - corner
     log_likelihood = logits.flatten(3).float().log_softmax(-1)
-    # All four cells in one look-up: backward fills a whole gradient of the map for each.
+    # All four cells are read at once: backward fills a whole gradient of the map for each.
     step = torch.tensor([0, 1], device=xy.device)
     column, row = torch.minimum(corner[..., None] + step, limit[:, None]).unbind(-2)
     cells = (row[..., :, None] * width + column[..., None, :]).long().flatten(-2)
     weight_x, weight_y = torch.stack([1 - fraction, fraction], dim=-1).unbind(-2)
     weights = (weight_y[..., :, None] * weight_x[..., None, :]).flatten(-2)
     loss = -(weights * log_likelihood.gather(-1, cells)).sum(-1)
-    return _mean(loss, seen)
+    return _mean(loss, counted)
 
 
 def matching_loss(
     levels: list[Level],
     query_frame: Tensor,
     xy: Tensor,
-    seen: Tensor,
+    counted: Tensor,
     size: tuple[int, int],
     temperature: float,
 ) -> Tensor:
@@ -144,7 +155,7 @@ def matching_loss(
         levels: features of unit length.
         query_frame: `(B, N)`.
         xy: `(B, N, T, 2)` true fine pixels.
-        seen: `(B, N, T) bool`, where to match.
+        counted: `(B, N, T) bool`, where to match.
         size: `(W, H)` of the fine image.
         temperature: that cosines are multiplied by.
     """
@@ -153,7 +164,7 @@ def matching_loss(
     for level in levels:
         query = sample_query_patches(level, start, query_frame, 0)[:, :, 0]
         logits = correlate_frames(temperature * F.normalize(query, dim=-1), level)
-        losses.append(coarse_loss(logits, xy, seen, size))
+        losses.append(coarse_loss(logits, xy, counted, size))
     return torch.stack(losses).mean()
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tracker.errors import UserError
 from tracker.video.source import VideoInfo
-
-if TYPE_CHECKING:
-    pass
 
 
 class ArraySource:
@@ -33,6 +29,11 @@ class ArraySource:
         self.info = VideoInfo(name, (shape[2], shape[1]), shape[0], float(fps), codec="array")
 
     def frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield frames `start..stop-1` as `(H, W, 3) uint8`.
+
+        Raises:
+            UserError: pixels outside 0..1, or not numbers.
+        """
         for index in range(start, stop):
             yield self._rgb(np.asarray(self._array[index]), index)
 
@@ -69,4 +70,5 @@ class MappedSource:
         self.info, self._frames, self._transform = info, frames, transform
 
     def frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield frames `start..stop-1`, transformed."""
         return map(self._transform, self._frames(start, stop))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.video.source import DEFAULT_FPS, VideoInfo
 
 if TYPE_CHECKING:
     import av
 
 SEEK_MARGIN = 300
-"""Frames to seek back where a seek came out too late; more than encoders put between key frames."""
+"""Frames to seek back where a seek ended too late; more than encoders put between key frames."""
 
 DECODER_DELAY = 16
 """The most frames that H.264 and HEVC hold back to put them in order."""
@@ -48,7 +47,7 @@ class FileSource:
                 "it may be damaged, cut short or another kind of file"
             ) from error
         if self.info.warning:
-            warnings.warn(self.info.warning, stacklevel=2)
+            log.warning("%s", self.info.warning)
 
     def _probe(self) -> VideoInfo:
         with self._open() as container:
@@ -95,6 +94,11 @@ class FileSource:
         return av.open(str(self._path), metadata_errors="replace")
 
     def frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield frames `start..stop-1` as `(H, W, 3) uint8`.
+
+        Raises:
+            UserError: a frame cannot be decoded or is of another size.
+        """
         width, height = self.info.size
         index = start
         for frame in self._decode(start):

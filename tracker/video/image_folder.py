@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tracker.errors import UserError
 from tracker.files import UNREADABLE_IMAGE
 from tracker.video.source import VideoInfo
-
-if TYPE_CHECKING:
-    pass
-
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 
@@ -41,6 +36,11 @@ class ImageFolderSource:
         )
 
     def frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield frames `start..stop-1` as `(H, W, 3) uint8`.
+
+        Raises:
+            UserError: an image is damaged or of another size.
+        """
         width, height = self.info.size
         for path in self._paths[start:stop]:
             frame = self._read(path)

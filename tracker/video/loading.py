@@ -27,7 +27,9 @@ def load_video(
     Args:
         source: a file that ffmpeg knows, a folder of images (in natural order of their names),
             a `.npy` file or array of shape `(T, H, W, 3)` or `(T, H, W)`, or a `Video`.
-        start, stop, stride: the frames to keep, as in `range`.
+        start: the first frame to keep.
+        stop: the frame to stop before; None keeps all from `start` on.
+        stride: keep every so manyth frame.
         fps: frames per second of folders and arrays, which do not say; 24 by default.
 
     Returns:

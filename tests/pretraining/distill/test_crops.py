@@ -44,9 +44,7 @@ def under_tokens(video: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("videos", [0, 1], ids=["photograph", "video"])
 @pytest.mark.parametrize("slots", [1, 3])
-def test_targets_are_what_the_tokens_show(
-    views: list[StoredView], videos: int, slots: int
-) -> None:
+def test_targets_are_what_the_tokens_show(views: list[StoredView], videos: int, slots: int) -> None:
     drawer = CropDrawer(views, replace(PLAIN, videos=videos, motion=0.05), 16, 2)
     seen = []
     for seed in range(8):
@@ -89,7 +87,7 @@ def test_covered_tokens(tmp_path: Path) -> None:
         difference = (crop.targets - under_tokens(crop.video)).abs().amax(1)
         assert (difference[sure] < 0.1).all()
     everything = torch.cat(weights)
-    assert everything.min() < 0.5 and 0 <= everything.min() and everything.max() <= 1
+    assert everything.min() < 0.5 and everything.min() >= 0 and everything.max() <= 1
 
 
 def test_batches_have_tokens_to_spend(views: list[StoredView]) -> None:

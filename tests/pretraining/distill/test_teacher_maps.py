@@ -107,9 +107,7 @@ def test_limit_leaves_fewer_views(photographs: Path, tmp_path: Path) -> None:
         prepare(tmp_path / "none", photographs, MeanColour(), limit=1e-6)
 
 
-def test_full_disk(
-    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -119,7 +117,7 @@ def test_full_disk(
             prepare(tmp_path / "maps", photographs, MeanColour())
     assert not list((tmp_path / "maps").iterdir())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(UserError, match="lower teacher.cache_gb"):
+    with pytest.raises(UserError, match=r"lower teacher\.cache_gb"):
         prepare(tmp_path / "maps", photographs, MeanColour())
 
 

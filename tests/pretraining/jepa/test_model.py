@@ -12,9 +12,11 @@ from tiny_models import tiny_encoder
 from torch import Generator, Tensor
 
 from tracker.errors import UserError
+from tracker.features.encoder import encode_tokens, pick, run_layers
+from tracker.features.rotary import tables_of
 from tracker.pretraining.jepa.config import JepaConfig
 from tracker.pretraining.jepa.masks import Masks, draw_masks
-from tracker.pretraining.jepa.model import JepaModel, encode, pick
+from tracker.pretraining.jepa.model import JepaModel
 
 GRID = (4, 4, 4)
 
@@ -50,8 +52,7 @@ def without_targets(video: Tensor, mask: Masks) -> Tensor:
 
 def context_of(model: JepaModel, video: Tensor, mask: Masks) -> Tensor:
     encoder = model.online.encoder
-    rotary = model._rotary(encoder, GRID, mask.context)
-    return encode(encoder, pick(encoder.embeddings(video), mask.context), rotary, ())[-1]
+    return encode_tokens(encoder, encoder.embeddings(video), GRID, (2,), mask.context)[0]
 
 
 class TestContext:
@@ -84,8 +85,8 @@ class TestContext:
         encoder = model.online.encoder
         tokens = pick(encoder.embeddings(video), mask.context)
         count = mask.context.shape[1]
-        anew = model._rotary(encoder, GRID, torch.arange(count).expand(2, -1))
-        difference = context_of(model, video, mask) - encode(encoder, tokens, anew, ())[-1]
+        anew = tables_of(encoder, GRID, torch.arange(count).expand(2, -1))
+        difference = context_of(model, video, mask) - run_layers(encoder, tokens, anew, (2,))[0]
         assert difference.abs().max() > 0.01
 
 

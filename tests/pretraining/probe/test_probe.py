@@ -1,23 +1,16 @@
-"""The attentive probe against average pooling, and its command."""
+"""The attentive probe against average pooling."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import pytest
 import torch
-from tiny_models import save_tiny_backbone
 from torch import Generator
 
-from tracker.pretraining.probe.motion_task import CLASSES
 from tracker.pretraining.probe.probe import (
     AttentiveProbe,
     LabelledFeatures,
     ProbeConfig,
     fit_probe,
     format_table,
-    main,
     probe_table,
 )
 
@@ -75,36 +68,3 @@ class TestProbe:
             fitted = (data.tokens, data.labels["needle"])
             predictions.append(fit_probe("attentive", fitted, 2, 2, config)(data.tokens))
         assert torch.equal(*predictions)
-
-
-class TestCommand:
-    def test_rendered(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        backbone = save_tiny_backbone(tmp_path / "tiny")
-        out = tmp_path / "out" / "table.json"
-        size = ["--size", "32", "32", "--frames", "4", "--clips", "12", "--test-clips", "6"]
-        main(["--backbone", str(backbone), *size, "--epochs", "2", "--out", str(out)])
-        printed = capsys.readouterr().out
-        results = json.loads(out.read_text())["results"]
-        assert [result["task"] for result in results] == list(CLASSES)
-        assert all(name in printed for name in CLASSES)
-        assert set(results[0]["accuracy"]) == {"attentive", "average"}
-
-    def test_videos(
-        self, tmp_path: Path, class_folder: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        backbone = save_tiny_backbone(tmp_path / "tiny")
-        size = ["--size", "32", "32", "--frames", "4", "--epochs", "1"]
-        main(["--backbone", str(backbone), "--videos", str(class_folder), *size])
-        printed = capsys.readouterr().out
-        assert "6 clips to learn from, 2 to test on" in printed and "broken.mp4" in printed
-
-    def test_help_and_mistakes(self, capsys: pytest.CaptureFixture[str]) -> None:
-        with pytest.raises(SystemExit) as stop:
-            main(["--help"])
-        assert stop.value.code == 0 and "attentive probe" in capsys.readouterr().out
-        with pytest.raises(SystemExit) as stop:
-            main(["--clips", "0"])
-        assert stop.value.code == 2 and "start at 1" in capsys.readouterr().err
-        with pytest.raises(SystemExit) as stop:
-            main(["--device", "abacus"])
-        assert stop.value.code == 2 and "device abacus cannot" in capsys.readouterr().err

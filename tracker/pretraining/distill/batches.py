@@ -68,9 +68,7 @@ class DistillBatches:
         slots = self._config.slots[below(len(self._config.slots), random)]
         side = size // self._patch
         count = max(1, min(len(numbers), self._config.tokens // (slots * side * side)))
-        crops = [
-            self._crops.draw(size, slots, Generator().manual_seed(n)) for n in numbers[:count]
-        ]
+        crops = [self._crops.draw(size, slots, Generator().manual_seed(n)) for n in numbers[:count]]
         grid = (slots, side, side)
         return DistillBatch(
             torch.stack([c.video for c in crops]),

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from tracker.errors import UserError
@@ -108,9 +107,7 @@ class CropDrawer:
             first, wanted, (slice(top, top + size), slice(left, left + size))
         )
         targets = torch.stack([self._under_tokens(m, view, top, left, size) for m in maps])
-        return self._clip(
-            pictures.expand(length, -1, -1, -1), targets.expand(length, -1, -1, -1)
-        )
+        return self._clip(pictures.expand(length, -1, -1, -1), targets.expand(length, -1, -1, -1))
 
     def _of_photograph(self, view: StoredView, size: int, slots: int, random: Generator) -> Crop:
         """Let the crop move along a line, within the photograph."""

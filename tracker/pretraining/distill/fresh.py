@@ -25,6 +25,7 @@ from tracker.pretraining.distill.sources import Source
 from tracker.pretraining.distill.targets import mean_under_tokens
 from tracker.pretraining.distill.teachers import Teacher
 from tracker.pretraining.distill.views import ViewConfig, log_uniform
+from tracker.pretraining.jepa.masks import MaskConfig, draw_masks
 
 STATISTICS = 128
 """Crops that the teacher's mean and deviation are taken over."""
@@ -68,8 +69,8 @@ class FreshBatches:
         teacher: describes crops.
         config, views: what crops are like.
         patch, tubelet: size of a token, in pixels and frames.
+        kinds: the masks to draw; none for objective `distill`.
         memory_gb: for decoded frames.
-        correct_lag: look for what a cell describes where the teacher has it.
 
     Raises:
         UserError: a size is no multiple of the patch, or the teacher's map is too coarse.
@@ -83,15 +84,15 @@ class FreshBatches:
         views: ViewConfig,
         patch: int,
         tubelet: int,
+        kinds: Sequence[MaskConfig] = (),
         memory_gb: float = 6.0,
-        correct_lag: bool = True,
     ) -> None:
         self._by_kind = {
             kind: [s for s in sources if s.kind == kind] for kind in ("photograph", "video")
         }
         self._teacher, self._config, self._views = teacher, config, views
-        self._patch, self._tubelet = patch, tubelet
-        self._lag = teacher.lag / teacher.stride if correct_lag else 0.0
+        self._patch, self._tubelet, self._kinds = patch, tubelet, kinds
+        self._lag = teacher.lag / teacher.stride
         self._store = FrameStore(memory_gb)
         for size in config.sizes:
             if size % patch:
@@ -140,7 +141,9 @@ class FreshBatches:
         tokens = rearrange(by_slot, "b s c h w -> b (s h w) c")
         noise = self._config.noise * torch.rand(count, 1, 1, 1, 1, generator=random)
         video = video + noise * torch.randn(video.shape, generator=random)
-        return DistillBatch(video.clamp(0, 1), tokens, torch.ones(tokens.shape[:2]))
+        grid = (slots, side, side)
+        masks = tuple(draw_masks(kind, grid, count, random) for kind in self._kinds)
+        return DistillBatch(video.clamp(0, 1), tokens, torch.ones(tokens.shape[:2]), masks)
 
     def _teacher_side(self, size: int) -> int:
         stride = self._teacher.stride
@@ -148,9 +151,7 @@ class FreshBatches:
 
     def _under_tokens(self, maps: Tensor, side: int) -> Tensor:
         cells = maps.shape[-1] / side
-        return mean_under_tokens(
-            maps, (self._lag, self._lag), (cells, cells), (side, side)
-        )
+        return mean_under_tokens(maps, (self._lag, self._lag), (cells, cells), (side, side))
 
     def _draw(self, size: int, slots: int, random: Generator) -> Tensor:
         """Return `(T, 3, R, R)` in 0..1; one frame where all are equal."""
@@ -183,9 +184,7 @@ class FreshBatches:
         # Videos that are too short stand still at their end.
         return frames[np.minimum(first + step * np.arange(length), len(frames) - 1)]
 
-    def _box(
-        self, frame: tuple[int, int], size: int, random: Generator
-    ) -> tuple[slice, slice]:
+    def _box(self, frame: tuple[int, int], size: int, random: Generator) -> tuple[slice, slice]:
         """Draw what part of a frame of `(height, width)` a crop shows."""
         shape, scale, top, left = torch.rand(4, generator=random).tolist()
         zoom = log_uniform(self._views.zoom, scale)

@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tracker.errors import UserError
+from tracker.features.checkpoints import patch_side
+from tracker.features.encoder import encode_tokens, pick, run_layers
+from tracker.features.rotary import tables_of
 from tracker.pretraining.distill.config import DistillConfig
 from tracker.pretraining.jepa.masks import Masks
-from tracker.pretraining.jepa.model import pick
-from tracker.pretraining.layers import tables_of, train_layer
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Model
@@ -75,16 +76,13 @@ class DistillModel(nn.Module):
             weights: `(B, N)` how much each token counts.
             kinds: the masks of the batch, one entry for each kind; none to show every token.
         """
-        config = self.student.config
-        grid = (
-            video.shape[1] // config.tubelet_size,
-            video.shape[3] // config.patch_size,
-            video.shape[4] // config.patch_size,
-        )
+        patch = patch_side(self.student.config)
+        slots = video.shape[1] // self.student.config.tubelet_size
+        grid = (slots, video.shape[3] // patch, video.shape[4] // patch)
         targets = (targets - self.mean) / self.std
         embedded = self.student.encoder.embeddings(video)
         if not kinds:
-            seen = self._encode(embedded, grid, None)
+            seen = self._encode(embedded, grid)
             visible = self._visible_loss(seen, targets, weights)
             return {"loss": visible, "visible": visible.detach()}
         pairs = [
@@ -106,7 +104,7 @@ class DistillModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return the losses at visible and at hidden places."""
         assert self.hidden_to_teacher is not None
-        seen = self._encode(pick(embedded, masks.context), grid, masks.context)
+        seen = self._encode(embedded, grid, masks.context)
         at_context = weights.gather(1, masks.context)
         visible = self._visible_loss(seen, pick(targets, masks.context), at_context)
         predicted = self.hidden_to_teacher(self._predict(seen[-1], masks, kind, grid))
@@ -125,16 +123,11 @@ class DistillModel(nn.Module):
         ]
         return torch.stack(losses).mean()
 
-    def _encode(self, embedded: Tensor, grid: Grid, ids: Tensor | None) -> list[Tensor]:
+    def _encode(self, embedded: Tensor, grid: Grid, shown: Tensor | None = None) -> list[Tensor]:
         """Return `(B, n, width)` of the deep layers, normalised, and of the last."""
-        encoder = self.student.encoder
-        tables = tables_of(encoder, grid, ids)
-        hidden, levels = embedded, []
-        for number, layer in enumerate(encoder.layer, start=1):
-            hidden = train_layer(layer, hidden, *tables)
-            if number in self.config.deep_layers:
-                levels.append(F.layer_norm(hidden, hidden.shape[-1:]))
-        return [*levels, encoder.layernorm(hidden)]
+        layers = (*self.config.deep_layers, self.student.config.num_hidden_layers)
+        *deep, last = encode_tokens(self.student.encoder, embedded, grid, layers, shown)
+        return [*(F.layer_norm(level, level.shape[-1:]) for level in deep), last]
 
     def _predict(self, seen: Tensor, masks: Masks, kind: int, grid: Grid) -> Tensor:
         """Return `(B, Nt, width)`, what the predictor makes of hidden places."""
@@ -144,10 +137,9 @@ class DistillModel(nn.Module):
         hidden = tokens[kind % len(tokens)].expand(*masks.target.shape, -1)
         hidden = torch.cat([context, hidden.to(context)], dim=1)
         everything = torch.cat([masks.context, masks.target], dim=1)
-        tables = tables_of(predictor, grid, everything)
-        for layer in predictor.layer:
-            hidden = train_layer(layer, hidden, *tables)
-        return predictor.proj(predictor.layernorm(hidden)[:, masks.context.shape[1] :])
+        rotary = tables_of(predictor, grid, everything)
+        (hidden,) = run_layers(predictor, hidden, rotary, [len(predictor.layer)])
+        return predictor.proj(hidden[:, masks.context.shape[1] :])
 
 
 def feature_loss(kind: str, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -155,7 +147,8 @@ def feature_loss(kind: str, predicted: Tensor, targets: Tensor, weights: Tensor)
 
     Args:
         kind: `smooth_l1`, `mse` or `cosine`.
-        predicted, targets: the features.
+        predicted: the student's features.
+        targets: the teacher's.
         weights: `(B, n)` of the tokens.
     """
     predicted = predicted.float()

@@ -87,8 +87,8 @@ def find_sources(
     if not sources:
         reason = f" ({len(skipped)} cannot be read)" if skipped else ""
         raise UserError(
-            f"no photograph and no video to distil on{reason}; give distill.photographs=FOLDER or "
-            "distill.videos=[FOLDER]"
+            f"no photograph and no video to distil on{reason}; give photographs=FOLDER or "
+            "videos=[FOLDER]"
         )
     return sources, skipped
 

@@ -43,7 +43,8 @@ def blend_covered(below: Tensor, above: Tensor, cover: Tensor) -> tuple[Tensor, 
     """Mix the features of two layers where one covers the other.
 
     Args:
-        below, above: `(C, g, g)` features of the layers.
+        below: `(C, g, g)` features of the lower layer.
+        above: `(C, g, g)` of the upper one.
         cover: `(P, P)` in 0..1, how far the upper one hides each pixel of the crop.
 
     Returns:

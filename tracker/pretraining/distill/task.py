@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
-from tracker.pretraining.architecture import save_backbone
+from tracker.features.checkpoints import write_checkpoint
 from tracker.pretraining.distill.batches import DistillBatch
 from tracker.pretraining.distill.model import DistillModel
 from tracker.pretraining.jepa.masks import Masks
@@ -94,5 +94,10 @@ class DistillTask:
         return copy.deepcopy(self.model.student)
 
     def save(self, folder: Path) -> None:
-        """Write a transformers folder."""
-        save_backbone(self.snapshot(), folder, self._dtype)
+        """Write a transformers folder, whose config says float32.
+
+        So half-precision files load into arithmetic that every CPU has.
+        """
+        model = self.snapshot().to(self._dtype)
+        model.config.dtype = torch.float32
+        write_checkpoint(model, folder)

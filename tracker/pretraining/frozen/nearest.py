@@ -88,9 +88,7 @@ def similarity(maps: Tensor, video: TrackedVideo) -> Tensor:
     for frame in video.query.unique().tolist():
         rows = video.query == frame
         places = (2 * video.query_xy[rows] - 1)[None, None]
-        read = F.grid_sample(
-            unit[frame][None], places, align_corners=False, padding_mode="border"
-        )
+        read = F.grid_sample(unit[frame][None], places, align_corners=False, padding_mode="border")
         query[rows] = read[0, :, 0].T
     return torch.einsum("nc,tchw->nthw", F.normalize(query, dim=1), unit)
 

@@ -39,7 +39,8 @@ class JepaBatches:
     Args:
         clips: where clips come from.
         kinds: the masks to draw.
-        patch, tubelet: size of a token, in pixels and frames.
+        patch: side of a token in pixels.
+        tubelet: length of a token in frames.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class MixedClips:
     """Clips of several sources, each clip of one chosen at random.
 
     Args:
-        frames, size: length, and `(height, width)`, of a clip; each source has to keep to them.
+        frames: of a clip, which each source has to keep to.
+        size: of a clip, `(height, width)` in pixels, likewise.
         sources: by name.
         shares: how often each is chosen, in proportion; by the same names.
 

@@ -86,18 +86,18 @@ def draw_masks(
     """
     slots, height, width = grid
     block = draw_block(config, (height, width), random)
-    least = max(1, math.ceil(config.min_context * height * width))
+    min_context = max(1, math.ceil(config.min_context * height * width))
     hidden = place_blocks(config.blocks, block, (height, width), clips, random)
     for _ in range(TRIES):
-        poor = (~hidden).sum((1, 2)) < least
-        if not poor.any():
+        too_hidden = (~hidden).sum((1, 2)) < min_context
+        if not too_hidden.any():
             break
-        again = place_blocks(config.blocks, block, (height, width), int(poor.sum()), random)
-        hidden[poor] = again
+        redrawn = int(too_hidden.sum())
+        hidden[too_hidden] = place_blocks(config.blocks, block, (height, width), redrawn, random)
     else:
         raise UserError(
             f"masks of {config.blocks} blocks of {block[0]}x{block[1]} patches leave fewer than "
-            f"{least} of a frame's {height}x{width} patches as context; use larger frames "
+            f"{min_context} of a frame's {height}x{width} patches as context; use larger frames "
             "(data.size), or smaller or fewer blocks (masks.*.area, masks.*.blocks)"
         )
     context = _equal_places(~hidden.flatten(1), random)
@@ -134,19 +134,19 @@ def place_blocks(
     return (rows[..., :, None] & columns[..., None, :]).any(1)
 
 
-def _equal_places(wanted: Tensor, random: Generator) -> Tensor:
-    """Pick at random as many True places of each row of `(B, h*w)` as the poorest row has."""
-    fewest = int(wanted.sum(1).min())
-    score = torch.rand(wanted.shape, generator=random) + wanted
-    return score.topk(fewest, dim=1).indices.sort(dim=1).values
+def _equal_places(eligible: Tensor, random: Generator) -> Tensor:
+    """Pick at random as many True places of each row of `(B, h*w)` as every row has."""
+    count = int(eligible.sum(1).min())
+    score = torch.rand(eligible.shape, generator=random) + eligible
+    return score.topk(count, dim=1).indices.sort(dim=1).values
 
 
 def _distance_to(hidden: Tensor) -> Tensor:
     """Return `(B, h*w)` the distance from each place to the nearest True one of `(B, h, w)`."""
     axes = [torch.arange(float(n)) for n in hidden.shape[1:]]
     place = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
-    apart = torch.cdist(place, place)[None].repeat(len(hidden), 1, 1)
-    return apart.masked_fill(~hidden.flatten(1)[:, None], torch.inf).amin(2)
+    distance = torch.cdist(place, place)[None].repeat(len(hidden), 1, 1)
+    return distance.masked_fill(~hidden.flatten(1)[:, None], torch.inf).amin(2)
 
 
 def _in_all_slots(places: Tensor, slots: int, places_per_slot: int) -> Tensor:

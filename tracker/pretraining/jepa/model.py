@@ -16,16 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from tracker.errors import UserError
-from tracker.features.rotary import grid_positions, rotary_tables, run_layer
+from tracker.features.checkpoints import patch_side
+from tracker.features.encoder import encode_tokens, pick, run_layers
+from tracker.features.rotary import tables_of
 from tracker.pretraining.jepa.config import JepaConfig
 from tracker.pretraining.jepa.loss import normalised, variance_and_covariance, weighted_l1
 from tracker.pretraining.jepa.masks import Masks
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Model
-    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Encoder
-
-Rotary = tuple[Tensor, Tensor]
 
 
 class JepaModel(nn.Module):
@@ -56,7 +55,7 @@ class JepaModel(nn.Module):
 
     def grid(self, video: Tensor) -> tuple[int, int, int]:
         """Return `(t, h, w)` tokens of `(B, T, 3, H, W)`."""
-        patch, tubelet = self.online.config.patch_size, self.online.config.tubelet_size
+        patch, tubelet = patch_side(self.online.config), self.online.config.tubelet_size
         return video.shape[1] // tubelet, video.shape[3] // patch, video.shape[4] // patch
 
     def forward(self, video: Tensor, kinds: Sequence[Masks]) -> dict[str, Tensor]:
@@ -73,7 +72,13 @@ class JepaModel(nn.Module):
             self._losses_of(kind, masks, embedded, levels, grid) for kind, masks in enumerate(kinds)
         ]
         mean = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
-        return {"loss": sum(self._weights[name] * mean[name] for name in mean), **mean}
+        weighted = [self._weights[name] * value for name, value in mean.items()]
+        return {"loss": torch.stack(weighted).sum(), **mean}
+
+    @property
+    def _levels(self) -> tuple[int, ...]:
+        """Layers, counted from 1, whose features are predicted: the deep ones and the last."""
+        return (*self.config.deep_layers, self.online.config.num_hidden_layers)
 
     @property
     def _weights(self) -> dict[str, float]:
@@ -96,12 +101,8 @@ class JepaModel(nn.Module):
         grid: tuple[int, int, int],
     ) -> dict[str, Tensor]:
         """Return the unweighted terms of one kind of mask; `levels` are the targets `(B, N, C)`."""
-        seen = encode(
-            self.online.encoder,
-            pick(embedded, masks.context),
-            self._rotary(self.online.encoder, grid, masks.context),
-            self.config.deep_layers,
-        )
+        encoder = self.online.encoder
+        seen = encode_tokens(encoder, embedded, grid, self._levels, masks.context)
         at_context, at_target = self.predict(seen, masks, kind, grid)
         terms = {"prediction": _mean_l1(at_target, levels, masks.target)}
         if "context" in self._weights:
@@ -121,6 +122,9 @@ class JepaModel(nn.Module):
 
         Args:
             seen: `(B, Nc, C)` for each deep layer and for the last one.
+            masks: which tokens are visible and which hidden.
+            kind: which mask token stands for the hidden ones.
+            grid: `(t, h, w)` tokens of a clip.
 
         Returns:
             Predictions at the visible places `(B, Nc, C)` and at the hidden ones `(B, Nt, C)`, of
@@ -134,10 +138,8 @@ class JepaModel(nn.Module):
         hidden = tokens[kind % len(tokens)].expand(*masks.target.shape, -1)
         hidden = torch.cat([context, hidden.to(context)], dim=1)
         everything = torch.cat([masks.context, masks.target], dim=1)
-        cos, sin = self._rotary(predictor, grid, everything)
-        for layer in predictor.layer:
-            hidden = run_layer(layer, hidden, cos, sin)
-        hidden = predictor.layernorm(hidden)
+        rotary = tables_of(predictor, grid, everything)
+        (hidden,) = run_layers(predictor, hidden, rotary, [len(predictor.layer)])
         outputs = (*self.deep_outputs, predictor.proj)
         visible = masks.context.shape[1]
         return [out(hidden[:, :visible]) for out in outputs], [
@@ -147,53 +149,17 @@ class JepaModel(nn.Module):
     @torch.no_grad()
     def encode_target(self, video: Tensor) -> list[Tensor]:
         """Return `(B, N, C)` of the target encoder's deep layers and of its last one."""
-        rotary = self._rotary(self.target, self.grid(video), None)
-        return encode(self.target, self.target.embeddings(video), rotary, self.config.deep_layers)
+        embedded = self.target.embeddings(video)
+        return encode_tokens(self.target, embedded, self.grid(video), self._levels)
 
     @torch.no_grad()
     def update_target(self, progress: float) -> None:
         """Let the target encoder follow; `progress` is the share of the run that is done."""
         start, end = self.config.momentum
         momentum = start + (end - start) * progress
-        followed = list(self.online.encoder.parameters())
-        torch._foreach_lerp_(list(self.target.parameters()), followed, 1 - momentum)
-
-    @staticmethod
-    def _rotary(part: nn.Module, grid: tuple[int, int, int], ids: Tensor | None) -> Rotary:
-        """Rotary tables of the tokens `ids (B, n)`, `(B, 1, n, D)`; of all for None, `(N, D)`."""
-        device = next(part.parameters()).device
-        positions = grid_positions(grid, device)
-        tables = rotary_tables(part.layer[0].attention, positions, torch.float32)
-        if torch.is_autocast_enabled(device.type):
-            # Float32 tables would turn queries and keys back to float32.
-            tables = tuple(table.to(torch.get_autocast_dtype(device.type)) for table in tables)
-        return tables if ids is None else tuple(table[ids][:, None] for table in tables)
-
-
-def encode(
-    encoder: VJEPA2Encoder, embedded: Tensor, rotary: Rotary, deep_layers: Sequence[int]
-) -> list[Tensor]:
-    """Run an encoder's layers on some tokens, which see each other and nothing else.
-
-    Args:
-        embedded: `(B, n, C)` patch embeddings.
-        rotary: tables of the tokens' positions.
-        deep_layers: layers, counted from 1, whose outputs are wanted besides the last one's.
-
-    Returns:
-        `(B, n, C)` for each of these layers, before the final norm, and the last after it.
-    """
-    hidden, levels = embedded, []
-    for number, layer in enumerate(encoder.layer, start=1):
-        hidden = run_layer(layer, hidden, *rotary)
-        if number in deep_layers:
-            levels.append(hidden)
-    return [*levels, encoder.layernorm(hidden)]
-
-
-def pick(tokens: Tensor, ids: Tensor) -> Tensor:
-    """Return tokens `ids (B, n)` of `(B, N, C)` as `(B, n, C)`."""
-    return tokens.gather(1, ids[..., None].expand(-1, -1, tokens.shape[-1]))
+        target: list[Tensor] = list(self.target.parameters())
+        followed: list[Tensor] = list(self.online.encoder.parameters())
+        torch._foreach_lerp_(target, followed, 1 - momentum)
 
 
 def _mean_l1(

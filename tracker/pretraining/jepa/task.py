@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
-from tracker.pretraining.architecture import save_backbone
 from tracker.pretraining.jepa.batches import JepaBatch
 from tracker.pretraining.jepa.masks import Masks
 from tracker.pretraining.jepa.model import JepaModel
@@ -89,5 +88,13 @@ class JepaTask:
         return model
 
     def save(self, folder: Path) -> None:
-        """Write a transformers folder."""
-        save_backbone(self.snapshot(), folder, self._dtype)
+        """Write transformers' `config.json` and `model.safetensors`.
+
+        The config says float32, so that half-precision files load into arithmetic that every CPU
+        has.
+        """
+        model = self.snapshot().to(self._dtype)
+        model.save_pretrained(folder)
+        config = copy.deepcopy(model.config)
+        config.dtype = torch.float32
+        config.save_pretrained(folder)

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from tracker.datasets.clips import VIDEO_SUFFIXES
 from tracker.errors import UserError
-from tracker.video.loading import load_video
 from tracker.video.pixels import resize
 from tracker.video.video import Video
+from tracker.video.video_folder import open_video_folder
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,9 @@ class LabelledVideos:
 
     Attributes:
         classes: names of the subfolders, in order.
-        videos, labels, paths: each video with the number of its class and its file.
+        videos: all of them, class by class.
+        labels: the number of each one's class.
+        paths: each one's file.
         skipped: why files could not be opened, or decoded later, by path.
     """
 
@@ -51,19 +52,16 @@ class LabelledVideos:
             )
         found = cls(tuple(p.name for p in classes), [], [], [])
         for label, path in enumerate(classes):
-            before = len(found.videos)
-            for file in sorted(f for f in path.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES):
-                try:
-                    found.videos.append(load_video(file))
-                    found.labels.append(label)
-                    found.paths.append(str(file))
-                except UserError as error:
-                    found.skipped[str(file)] = str(error)
-            if len(found.videos) < before + 2:
+            of_class = open_video_folder(path)
+            if len(of_class.videos) < 2:
                 raise UserError(
-                    f"class folder {path} holds {len(found.videos) - before} readable videos; a "
+                    f"class folder {path} holds {len(of_class.videos)} readable videos; a "
                     "class needs 2 or more, to learn from and to test on"
                 )
+            found.videos.extend(of_class.videos.values())
+            found.paths.extend(of_class.videos)
+            found.labels.extend([label] * len(of_class.videos))
+            found.skipped.update(of_class.skipped)
         return found
 
     def split(self, test_share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -72,11 +70,11 @@ class LabelledVideos:
         test: list[int] = []
         random = Generator().manual_seed(seed)
         for label in range(len(self.classes)):
-            mine = [i for i, other in enumerate(self.labels) if other == label]
-            order = torch.randperm(len(mine), generator=random).tolist()
-            held_out = min(len(mine) - 1, max(1, round(test_share * len(mine))))
-            test += [mine[i] for i in order[:held_out]]
-            train += [mine[i] for i in order[held_out:]]
+            members = [i for i, other in enumerate(self.labels) if other == label]
+            order = torch.randperm(len(members), generator=random).tolist()
+            held_out = min(len(members) - 1, max(1, round(test_share * len(members))))
+            test += [members[i] for i in order[:held_out]]
+            train += [members[i] for i in order[held_out:]]
         return sorted(train), sorted(test)
 
     def clip(self, number: int, frames: int, size: tuple[int, int]) -> Tensor:
@@ -89,12 +87,12 @@ class LabelledVideos:
             UserError: its frames cannot be decoded.
         """
         video = self.videos[number]
-        wanted = np.linspace(0, len(video) - 1, frames).round().astype(int)
+        times = np.linspace(0, len(video) - 1, frames).round().astype(int)
         kept = {}
         for index, frame in enumerate(video.frames()):
-            if index in wanted:
+            if index in times:
                 kept[index] = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
-        clip = torch.stack([kept[int(i)] for i in wanted])
+        clip = torch.stack([kept[int(i)] for i in times])
         return resize(clip[None], size)[0]
 
     def readable(

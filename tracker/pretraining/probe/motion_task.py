@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from tracker.scenes.layer_motion import LayerMotion
 from tracker.scenes.layers import Layer
-from tracker.scenes.motion import LayerMotion
 from tracker.scenes.outlines import draw_outline
 from tracker.scenes.photometric import PhotometricConfig, develop, draw_photometry
 from tracker.scenes.renderer import BACKGROUND_REACH, SceneConfig, draw_clip
 from tracker.scenes.smooth_paths import uniform
-from tracker.scenes.textures import TextureBank
+from tracker.scenes.textures import open_textures
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "direction": ("E", "SE", "S", "SW", "W", "NW", "N", "NE"),
@@ -28,7 +28,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "objects": ("1", "2", "3", "4"),
 }
 TRAVEL = 0.25
-"""Way through the clip, in shorter frame sides."""
+"""Distance moved through the clip, in shorter frame sides."""
 TURN = math.pi / 2
 """Rotation through the clip, radians."""
 GROWTH = math.log(1.8)
@@ -42,7 +42,8 @@ class SteadyMotion:
     Attributes:
         middle: `(L, 2)` raster pixels where each layer is in the middle of the clip.
         velocity: `(L, 2)` pixels per frame.
-        angle, spin: `(L,)` radians in the middle, and radians per frame.
+        angle: `(L,)` radians in the middle.
+        spin: `(L,)` radians per frame.
         growth: `(L,)` log scale per frame.
         frames: length of the clip.
     """
@@ -83,12 +84,13 @@ class MotionTask:
     """Numbered clips with the answers to every question of `CLASSES`.
 
     Args:
-        frames, size: length, and `(height, width)` in pixels, of a clip.
+        frames: of a clip.
+        size: of a clip, `(height, width)` in pixels.
         textures: a folder of photographs, or None for the built-in ones.
     """
 
     def __init__(self, frames: int, size: tuple[int, int], textures: str | None = None) -> None:
-        self._bank = TextureBank.from_folder(textures) if textures else TextureBank.builtin()
+        self._bank = open_textures(textures)
         self._config = SceneConfig(
             frames=frames,
             height=size[0],

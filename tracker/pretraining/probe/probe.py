@@ -1,20 +1,13 @@
-"""What frozen features know about motion: attentive probe against average pooling.
+"""Classifying clips by frozen features: attentive probe against average pooling.
 
-    python -m tracker.pretraining.probe.probe --backbone mini --clips 600 --test-clips 200
-    python -m tracker.pretraining.probe.probe --backbone facebook/vjepa2-vitl-fpc64-256 \\
-        --videos my_classes/
-
-Without --videos, clips of a motion task are rendered, with four questions: direction, rotation,
-change of scale, number of objects. With it, each subfolder is a class. The backbone is frozen; both
-poolings are trained alike and tested on other clips.
+Both poolings are trained alike on one set of clips and tested on another.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,10 +17,8 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Generator, Tensor, nn
 
-from tracker.datasets.rendered import HELD_OUT_SEED
-from tracker.devices import check_device
-from tracker.errors import UserError, exit_on_user_error
-from tracker.features.backbone import BackboneConfig, FrozenBackbone
+from tracker.errors import UserError
+from tracker.features.backbone import FrozenBackbone
 from tracker.files import atomic_path, prepare_output_dir
 from tracker.progress import nested_bar
 
@@ -207,7 +198,7 @@ def fit_probe(
 def probe_table(
     train: LabelledFeatures,
     test: LabelledFeatures,
-    classes: dict[str, Sequence[str]],
+    classes: Mapping[str, Sequence[str]],
     heads: int,
     config: ProbeConfig,
     device: torch.device | str = "cpu",
@@ -215,12 +206,17 @@ def probe_table(
     """Train and test both poolings on every question.
 
     Args:
+        train: clips to learn from.
+        test: others.
         classes: names of the answers, by question.
         heads: of the attention; the backbone's own number fits its width.
+        config: how a probe is trained.
+        device: where.
     """
     results = []
     for task, names in classes.items():
-        accuracy, train_accuracy = {}, {}
+        accuracy: dict[Pooling, float] = {}
+        train_accuracy: dict[Pooling, float] = {}
         for pooling in POOLINGS:
             fitted = (train.tokens, train.labels[task])
             predict = fit_probe(pooling, fitted, len(names), heads, config, device)
@@ -280,71 +276,9 @@ def video_features(
     return train, test, {"class": data.classes}, data.skipped
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tracker.pretraining.probe.probe",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--backbone", default="mini", help="mini, mini-random, hub id or folder")
-    parser.add_argument("--size", type=int, nargs=2, default=[128, 128], metavar=("H", "W"))
-    parser.add_argument("--frames", type=int, default=8, metavar="T", help="of a clip; even")
-    parser.add_argument("--videos", metavar="DIR", help="a folder with a subfolder per class")
-    parser.add_argument("--test-share", type=float, default=0.25, help="of each class's videos")
-    parser.add_argument("--clips", type=int, default=600, help="rendered clips to learn from")
-    parser.add_argument("--test-clips", type=int, default=200, help="rendered clips to test on")
-    parser.add_argument("--epochs", type=int, default=ProbeConfig.epochs)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: cpu")
-    parser.add_argument("--out", metavar="FILE", help="a .json file for the table")
-    return parser
-
-
-@exit_on_user_error
-def main(argv: Sequence[str] | None = None) -> None:
-    """Encode clips, train and test both probes, print the table."""
-    from tracker.features.checkpoints import load_config
-    from tracker.pretraining.probe.motion_task import CLASSES
-
-    args = build_parser().parse_args(argv)
-    if min(args.clips, args.test_clips, args.epochs) < 1 or not 0 < args.test_share < 1:
-        raise UserError("--clips, --test-clips and --epochs start at 1; --test-share is in 0..1")
-    device = check_device(args.device)
-    architecture = load_config(args.backbone)
-    last = (architecture.num_hidden_layers,)
-    backbone = FrozenBackbone(BackboneConfig(args.backbone, last, tuple(args.size), args.frames))
-    skipped: dict[str, str] = {}
-    if args.videos:
-        train, test, classes, skipped = video_features(
-            backbone, args.videos, args.test_share, args.seed, device
-        )
-    else:
-        train = motion_features(backbone, args.seed, args.clips, device)
-        test = motion_features(backbone, HELD_OUT_SEED, args.test_clips, device)
-        classes = CLASSES
-    config = ProbeConfig(epochs=args.epochs, seed=args.seed)
-    heads = architecture.num_attention_heads
-    results = probe_table(train, test, classes, heads, config, device)
-    print(
-        f"{args.backbone}: {len(train.tokens)} clips to learn from, {len(test.tokens)} to test on; "
-        "accuracy in %"
-    )
-    print(format_table(results))
-    for path, reason in skipped.items():
-        print(f"skipped {path}: {reason}")
-    if args.out:
-        write_results(Path(args.out), args.backbone, results)
-
-
 def write_results(path: Path, backbone: str, results: Sequence[ProbeResult]) -> None:
     """Write the table as JSON."""
     prepare_output_dir(path.parent)
     with atomic_path(path) as partial:
         content = {"backbone": backbone, "results": [vars(result) for result in results]}
         partial.write_text(json.dumps(content, indent=1) + "\n")
-    print(f"written: {path}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,9 @@
-"""Where frames come from: containers, damaged files, folders of images, arrays."""
+"""Files that ffmpeg decodes: containers, seeking, damage, rotation, rates."""
 
 from __future__ import annotations
 
+import logging
 import subprocess
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.video.loading import load_video, probe
 from tracker.video.video import Video
 
@@ -24,10 +23,14 @@ CONTAINERS = ["mp4", "mkv", "ts", "h264", "open_gop.mkv", "avi", "mjpeg.avi"]
 
 def quiet_load(path: Path) -> tuple[Video, list[str]]:
     """Open a video; return the warnings with it."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        video = load_video(path)
-    return video, [str(w.message) for w in caught]
+    logged: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = logged.append
+    log.addHandler(handler)
+    try:
+        return load_video(path), [record.getMessage() for record in logged]
+    finally:
+        log.removeHandler(handler)
 
 
 @pytest.mark.parametrize("kind", CONTAINERS)
@@ -188,80 +191,3 @@ def test_sound_longer_than_the_picture_is_not_damage(
     path.write_bytes(data[: len(data) // 2])
     video, warned = quiet_load(path)
     assert len(warned) == 1 and len(video.read()) == len(video) < 60
-
-
-def test_folder_is_read_in_natural_order(tmp_path: Path) -> None:
-    for number in (1, 2, 10, 9, 100):
-        Image.new("RGB", (8, 6), (number, 0, 0)).save(tmp_path / f"frame{number}.png")
-    (tmp_path / "notes.txt").write_text("not a frame")
-    video = load_video(tmp_path, fps=12)
-    assert video.read()[:, 0, 0, 0].tolist() == [1, 2, 9, 10, 100]
-    assert (video.size, video.fps, video.name) == ((8, 6), 12, tmp_path.name)
-
-
-def test_folder_honours_exif_orientation(tmp_path: Path) -> None:
-    upright = np.zeros((6, 8, 3), np.uint8)
-    upright[0, 0] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned clockwise
-    Image.fromarray(np.rot90(upright)).save(tmp_path / "0.png", exif=exif)
-    np.testing.assert_array_equal(load_video(tmp_path).read()[0], upright)
-
-
-def test_grey_and_transparent_images_become_rgb(tmp_path: Path) -> None:
-    Image.new("L", (4, 4), 7).save(tmp_path / "0.png")
-    Image.new("RGBA", (4, 4), (1, 2, 3, 255)).save(tmp_path / "1.png")
-    assert load_video(tmp_path).read()[:, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
-
-
-def test_folder_errors_name_the_image(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no images"):
-        load_video(tmp_path)
-    Image.new("RGB", (4, 4)).save(tmp_path / "0.png")
-    Image.new("RGB", (5, 4)).save(tmp_path / "1.png")
-    with pytest.raises(UserError, match=r"1\.png is 5x4"):
-        load_video(tmp_path).read()
-    (tmp_path / "1.png").write_bytes((tmp_path / "0.png").read_bytes()[:40])
-    with pytest.raises(UserError, match=r"1\.png cannot be read"):
-        load_video(tmp_path).read()
-
-
-@pytest.mark.parametrize("shape", [(5, 6, 8, 3), (5, 6, 8, 1), (5, 6, 8)])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_npy_is_mapped_not_loaded(tmp_path: Path, shape: tuple, dtype: type) -> None:
-    values = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    array = values if dtype == np.uint8 else (values / 255).astype(dtype)
-    np.save(tmp_path / "frames.npy", array)
-    video = load_video(tmp_path / "frames.npy")
-    assert isinstance(video._source._array, np.memmap)
-    expected = np.broadcast_to(values.reshape(5, 6, 8, -1), (5, 6, 8, 3))
-    np.testing.assert_array_equal(video.read(), expected)
-    np.testing.assert_array_equal(video.read(2, 4), expected[2:4])
-
-
-@pytest.mark.parametrize(
-    ("array", "words"),
-    [
-        (np.zeros((5, 6)), "must be"),
-        (np.zeros((5, 6, 8, 4), np.uint8), "must be"),
-        (np.zeros((0, 6, 8, 3), np.uint8), "holds no pixels"),
-        (np.zeros((1, 6, 8, 3), np.int64), "type int64"),
-        (np.full((1, 6, 8, 3), 255.0), r"outside 0\.\.1"),
-        (np.full((1, 6, 8, 3), np.nan), "NaN"),
-    ],
-)
-def test_arrays_that_are_no_frames_are_refused(array: np.ndarray, words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        load_video(array).read()
-
-
-def test_damaged_npy_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "frames.npy"
-    np.save(path, np.zeros((5, 6, 8, 3), np.uint8))
-    for data in (path.read_bytes()[:-1], b"not an array", path.read_bytes()[:9]):
-        path.write_bytes(data)
-        with pytest.raises(UserError, match=r"frames\.npy"):
-            load_video(path)
-    np.save(path, np.array([{}], object), allow_pickle=True)
-    with pytest.raises(UserError, match=r"frames\.npy"):
-        load_video(path)

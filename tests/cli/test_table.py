@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.results_table import COLUMNS, main
+from tracker.cli.table import COLUMNS, main
 
 
 def write_metrics(folder: Path, complete: bool = True) -> Path:

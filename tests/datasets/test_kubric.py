@@ -1,0 +1,27 @@
+"""Kubric: the layout as published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annotated_folders import (
+    tracks,
+    write_kubric,
+)
+
+from tracker.datasets.kubric import read_kubric
+
+
+@pytest.fixture
+def kubric(tmp_path: Path) -> Path:
+    return write_kubric(tmp_path)
+
+
+def test_kubric_visibility_is_inverted_as_published(kubric: Path) -> None:
+    xy, visible = tracks(0)
+    annotated = read_kubric(kubric / "0000")
+    np.testing.assert_array_equal(annotated.xy, xy)
+    np.testing.assert_array_equal(annotated.visible, visible)
+    np.testing.assert_array_equal(read_kubric(kubric / "0000", inverted=False).visible, ~visible)

@@ -1,0 +1,48 @@
+"""Backbone, template and head side by side: what they say of frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import tiny_tracker, tiny_video
+
+from tracker.tracking.tracker import PointTracker
+
+
+def with_adapter() -> PointTracker:
+    """Return a tracker whose temporal adapter does something, as after training."""
+    tracker = tiny_tracker()
+    torch.nn.init.normal_(tracker.head.projection.adapter.up.weight)
+    return tracker
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("skipped", [2, 3, 5])
+def test_frames_before_a_block_are_seen_by_the_temporal_adapter(skipped: int) -> None:
+    """As if they belonged to the block; only then are they left out."""
+    tracker, frames = with_adapter(), tiny_video(8).read()
+    whole = tracker.describe(frames)
+    part = tracker.describe(frames[skipped:], frames[:skipped])
+    assert part.num_frames == 8 - skipped
+    for ours, all_frames in zip(part.levels, whole.levels, strict=True):
+        expected = all_frames.select_frames(slice(skipped, None)).table
+        torch.testing.assert_close(ours.table, expected, atol=1e-5, rtol=1e-5)
+    alone = tracker.describe(frames[skipped:])
+    assert (alone.levels[0].table - part.levels[0].table).abs().max() > 0.01
+
+
+def test_a_head_without_the_branch_needs_no_residuals_and_one_with_it_does() -> None:
+    tracker = tiny_tracker()
+    with pytest.raises(ValueError, match="needs residuals"):
+        tracker.head.describe(None, None, torch.rand(1, 2, 3, 64, 64))
+
+
+def test_the_fingerprint_does_not_depend_on_where_files_lie(tmp_path: Path) -> None:
+    tracker = tiny_tracker()
+    for name in ("one", "two"):
+        tracker.save_pretrained(tmp_path / name)
+    one, two = (PointTracker.from_pretrained(tmp_path / name) for name in ("one", "two"))
+    assert one.config.backbone.source != two.config.backbone.source
+    assert one.fingerprint == two.fingerprint
