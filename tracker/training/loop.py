@@ -45,6 +45,7 @@ class TrainingConfig:
         learning_rate: at its peak.
         warmup: share of the run until the peak.
         weight_decay: of AdamW.
+        beta2: memory of AdamW's second moments.
         clip_norm: the largest norm of the gradient.
         ema: decay of the averaged weights, which are validated and saved; 0 takes the latest, for
             tasks that keep an average of their own.
@@ -63,6 +64,7 @@ class TrainingConfig:
     learning_rate: float = 5e-4
     warmup: float = 0.05
     weight_decay: float = 1e-4
+    beta2: float = 0.999
     clip_norm: float = 1.0
     ema: float = 0.999
     precision: str = "no"
@@ -89,7 +91,7 @@ class TrainingConfig:
                 raise UserError(f"training.{name}={getattr(self, name)} must be more than 0")
         if not self.weight_decay >= 0:
             raise UserError(f"training.weight_decay={self.weight_decay} must be 0 or more")
-        for name in ("warmup", "ema"):
+        for name in ("warmup", "ema", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"training.{name}={getattr(self, name)} must be 0 or more, below 1")
 
@@ -214,7 +216,11 @@ class TrainingLoop(Generic[AnyTask]):
         self.task, self.config, self.run, self.accelerator = task, config, run, accelerator
         trained = [p for p in task.model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            trained,
+            lr=config.learning_rate,
+            betas=(0.9, config.beta2),
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
         self.ema = AveragedModel(

@@ -42,7 +42,7 @@ SPACING = 16
 ROUND_TRIP = 1.5
 """By how much the way back may miss the start, in 256ths of the frame."""
 
-TEXTURE = 10.0
+TEXTURE = 5.0
 """Least mean gradient, in gray levels a pixel, about a point: flow slides where all is smooth."""
 
 
@@ -155,7 +155,9 @@ def follow_there_and_back(gray: list[np.ndarray]) -> tuple[np.ndarray, np.ndarra
     ticks = np.arange(step // 2, side, step) + 0.5
     start = np.stack(np.meshgrid(ticks, ticks), -1).reshape(-1, 2).astype(np.float32)
     start = start[_texture(gray[0], start) > TEXTURE]
-    flow = FlowBetweenFrames(gray, 0)
+    if not len(start):
+        return np.zeros((0, len(gray), 2), np.float32), np.zeros((0, len(gray)), bool)
+    flow = FlowBetweenFrames([np.ascontiguousarray(image) for image in gray], 0)
     fields = [flow.there_and_back(t, t + 1, again=False) for t in range(len(gray) - 1)]
     path = [start]
     good = [np.ones(len(start), bool)]
