@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from tracker.devices import check_rendering
 from tracker.errors import UserError
 from tracker.extras import needs
-from tracker.pretraining.architecture import open_model
+from tracker.pretraining.architecture import open_model, start_local
 from tracker.pretraining.distill.batches import DistillBatches
 from tracker.pretraining.distill.crops import CropDrawer
 from tracker.pretraining.distill.fresh import FreshBatches
@@ -62,6 +62,8 @@ def build_pretraining(
     size, frames = image_size("data.size", config.data.size), config.data.frames
     # Settings of a transformers model have no types.
     online: Any = open_model(plain(config.architecture), config.init_from, size, frames)
+    if config.local_start and config.init_from is None:
+        start_local(online.encoder, config.local_start)
     depth: int = online.config.num_hidden_layers
     layers = sorted({max(1, depth * quarter // 4) for quarter in (1, 2, 3, 4)})
     measured = ((frames, size), layers, config.save_dtype)

@@ -40,6 +40,21 @@ def test_attention_in_training_is_the_same() -> None:
     assert query.grad is not None
 
 
+def test_gradients_survive_bf16() -> None:
+    """Under autocast they point where those of float32 do, down to the patches."""
+    gradients = []
+    for autocast in (False, True):
+        model, (video, targets, weights) = model_of(), batch_of(model_of())
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            loss = model(video, targets, weights)["loss"]
+        loss.backward()
+        encoder = model.student.encoder
+        parts = (encoder.embeddings.patch_embeddings.proj, encoder.layer[0].attention.query)
+        gradients.append([part.weight.grad.flatten() for part in parts])
+    for exact, rounded in zip(*gradients, strict=True):
+        assert F.cosine_similarity(exact, rounded, dim=0) > 0.98
+
+
 def test_features_are_those_of_transformers() -> None:
     model, (video, targets, weights) = model_of(), batch_of(model_of())
     expected = model.student(video, skip_predictor=True).last_hidden_state

@@ -80,7 +80,9 @@ class DistillModel(nn.Module):
         slots = video.shape[1] // self.student.config.tubelet_size
         grid = (slots, video.shape[3] // patch, video.shape[4] // patch)
         targets = (targets - self.mean) / self.std
-        embedded = self.student.encoder.embeddings(video)
+        # What the layers add up must not be rounded by bf16 autocast: on the way back the patches'
+        # gradients would lose a quarter of their direction.
+        embedded = self.student.encoder.embeddings(video).float()
         if not kinds:
             seen = self._encode(embedded, grid)
             visible = self._visible_loss(seen, targets, weights)
