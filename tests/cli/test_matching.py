@@ -68,7 +68,5 @@ def test_template_beside_the_weights(
     ],
     ids=str,
 )
-def test_bad_input(
-    arguments: list[str], words: str, run_cli: Callable, refused: Callable
-) -> None:
+def test_bad_input(arguments: list[str], words: str, run_cli: Callable, refused: Callable) -> None:
     refused(run_cli("matching", *arguments), words)
