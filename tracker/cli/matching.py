@@ -16,6 +16,7 @@ from tracker.errors import UserError, exit_on_user_error
 from tracker.files import atomic_path
 
 if TYPE_CHECKING:
+    from tracker.features.backbone import FrozenBackbone
     from tracker.features.template import PositionalTemplate
     from tracker.pretraining.frozen.nearest import Row, Way
 
@@ -140,13 +141,13 @@ def _ways(args: argparse.Namespace) -> list[Way]:
     return ways
 
 
-def _template(args: argparse.Namespace, backbone: object, device: str) -> PositionalTemplate | None:
-    from tracker.features.backbone import FrozenBackbone
+def _template(
+    args: argparse.Namespace, backbone: FrozenBackbone, device: str
+) -> PositionalTemplate | None:
     from tracker.features.checkpoints import checkpoint_path
     from tracker.features.template import PositionalTemplate
     from tracker.pretraining.frozen.describers import fit_template
 
-    assert isinstance(backbone, FrozenBackbone)
     if args.template == "none":
         return None
     if args.template not in ("auto", "fit"):
