@@ -10,10 +10,12 @@ import pytest
 import torch
 from transformers import VJEPA2Model
 
+from tracker.errors import UserError
 from tracker.evaluation.metrics import mean_metrics
 from tracker.evaluation.run import EvaluationSettings, score_sample, track_sample
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
-from tracker.features.checkpoints import ASSETS
+from tracker.features.checkpoints import ASSETS, MINI_FOLDER
+from tracker.features.template import PositionalTemplate
 from tracker.registry import make_tracker
 from tracker.settings import compose, instantiate
 from tracker.tracking.tracker import PointTracker
@@ -51,14 +53,24 @@ def test_the_pretrained_backbone_loads_both_ways(monkeypatch: pytest.MonkeyPatch
     random = FrozenBackbone(replace(settings, source="mini-random"))(video).features
     assert trained.shape == random.shape and torch.isfinite(trained).all()
     assert not torch.allclose(trained, random, atol=0.1)
-    plain = VJEPA2Model.from_pretrained(ASSETS / "mini" / "backbone")
+    plain, report = VJEPA2Model.from_pretrained(MINI_FOLDER, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
     assert plain.config.hidden_size == trained.shape[3]
+
+
+def test_the_template_belongs_to_the_backbone() -> None:
+    template = PositionalTemplate.load(MINI_FOLDER / "template.safetensors")
+    backbone = FrozenBackbone(BackboneConfig("mini"))
+    template.check(backbone)
+    old = FrozenBackbone(BackboneConfig(str(ASSETS / "mini" / "backbone")))
+    with pytest.raises(UserError, match="belongs to a backbone with weights"):
+        template.check(old)
 
 
 def test_files_are_small() -> None:
     sizes = [path.stat().st_size for path in ASSETS.rglob("*") if path.is_file()]
-    assert max(sizes) <= 16 * 2**20
-    assert sum(sizes) <= 30 * 2**20
+    assert max(sizes) <= 24 * 10**6
+    assert sum(sizes) <= 48 * 10**6
     demo = [path for path in (ASSETS / "demo").iterdir() if path.suffix == ".mp4"]
     assert demo and all(path.stat().st_size <= 300_000 for path in demo)
     licences = (ASSETS / "demo" / "README.md").read_text()

@@ -11,7 +11,12 @@ import torch
 from tiny_models import tiny_encoder
 
 from tracker.errors import UserError
-from tracker.pretraining.architecture import open_model, scale_initial_weights
+from tracker.features.rotary import rotate, tables_of
+from tracker.pretraining.architecture import (
+    open_model,
+    scale_initial_weights,
+    start_local,
+)
 
 TINY = {
     "hidden_size": 48,
@@ -76,3 +81,25 @@ class TestArchitecture:
     ) -> None:
         with pytest.raises(UserError, match=words):
             open_model(architecture, None, size, frames)
+
+
+class TestLocalStart:
+    @pytest.mark.parametrize("heads", [2, 4])
+    def test_attention_falls_with_distance(self, heads: int) -> None:
+        """The same at every place, whatever V-JEPA 2's rotary embedding does to absolute ones."""
+        encoder = tiny_encoder(hidden_size=32 * heads, num_attention_heads=heads).encoder
+        start_local(encoder, 1.0)
+        attention = encoder.layer[0].attention
+        cos, sin = tables_of(encoder, (1, 6, 6))
+        bias = attention.query.bias.view(heads, 1, -1)
+        assert torch.equal(attention.key.bias, attention.query.bias)
+        turned = rotate(bias.expand(-1, 36, -1), cos, sin)
+        logits = (turned @ turned.transpose(1, 2) * attention.scaling).view(heads, 6, 6, 6, 6)
+        middle = logits[:, 2, 2]
+        for head in middle:
+            assert divmod(int(head.argmax()), 6) == (2, 2)
+            assert head[2, 2] > head[2, 3] > head[2, 4] and head[2, 2] > head[3, 2] > head[4, 2]
+            torch.testing.assert_close(head[2, 3], head[3, 2])
+        torch.testing.assert_close(logits[:, 3, 3, 3, 4], middle[:, 2, 3])  # of any other place
+        sharper = middle[1, 2, 2] - middle[1, 2, 3] > middle[0, 2, 2] - middle[0, 2, 3]
+        assert sharper and float(middle[0, 2, 2] - middle[0, 2, 3]) > 0.05

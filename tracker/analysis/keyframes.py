@@ -14,7 +14,7 @@ from torch import Tensor
 from tracker.analysis.features import Features, Settings, read_frames
 from tracker.analysis.variability import l2_variability
 from tracker.errors import UserError
-from tracker.features.checkpoints import ASSETS, MINI, load_config
+from tracker.features.checkpoints import MINI, MINI_FOLDER, load_config
 from tracker.video.video import Video
 
 MAX_FRAMES = 256
@@ -163,7 +163,7 @@ def query_frames(video: Video, backbone: str, device: str = "cpu") -> Keyframes:
         UserError: the backbone does not take 256 x 256 pixels, or features are not finite.
     """
     k = min(QUERY_FRAMES, len(video))
-    shipped = ASSETS / MINI / "template.safetensors"
+    shipped = MINI_FOLDER / "template.safetensors"
     settings = Settings(backbone, clips=8, device=device)
     if backbone == MINI and shipped.is_file():
         settings = replace(settings, template=str(shipped))

@@ -24,6 +24,7 @@ COMMANDS = {
     "export": ("export", "write a trained tracker with other settings"),
     "probe": ("probe", "what frozen features know about motion"),
     "analyze": ("analyze", "look at frozen features: position, components, matches, key frames"),
+    "matching": ("matching", "how well frozen features find points"),
     "plot": ("plot", "draw the curves of a training run"),
     "table": ("table", "fill a document's results table from evaluations"),
 }

@@ -1,5 +1,7 @@
-"""Pretrain a V-JEPA 2 backbone: predict the features of what is hidden (arXiv 2404.08471).
+"""Pretrain a V-JEPA 2 backbone: distil a teacher, or predict what is hidden (arXiv 2404.08471).
 
+  vjepa-tracker pretrain +experiment=pretrain/distill_cpu photographs=my_photos
+  vjepa-tracker pretrain objective=distill photographs=my_photos teacher.name=facebook/dinov2-small
   vjepa-tracker pretrain +experiment=pretrain/cpu
   vjepa-tracker pretrain +experiment=pretrain/gpu data.textures=my_photos
   vjepa-tracker pretrain pretrain_data@data=videos data.folder=my_videos init_from=mini
@@ -31,13 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tracker.pretraining.build import build_pretraining
     from tracker.training.build import open_run
 
-    loop, clips = build_pretraining(config, open_run(config))
+    loop, skipped = build_pretraining(config, open_run(config))
     if loop.is_main:
-        encoder = sum(p.numel() for p in loop.task.model.target.parameters())
+        encoder = sum(p.numel() for p in loop.task.snapshot().encoder.parameters())
         print(f"encoder of {encoder / 1e6:.2f} M parameters; run in {loop.run.path}")
     best = loop.train()
     if loop.is_main:
-        report(loop, best, getattr(clips, "skipped", {}))
+        report(loop, best, skipped)
     return 0
 
 
@@ -50,6 +52,9 @@ def report(loop: TrainingLoop, best: float, unopened: dict[str, str]) -> None:
     if task.baselines:
         verdict = "beats" if best > task.baselines["random_moved_layers"] else "does NOT beat"
         print(f"the trained backbone {verdict} random weights")
+    if getattr(task, "pictures", 0):
+        rate = task.pictures / max(task.seconds, 1e-9)
+        print(f"saw {task.pictures} pictures (tubelets), {rate:.1f} a second")
     print(f"backbone written: {loop.run.best}")
     for path, reason in unopened.items():
         log.warning("skipped %s: %s", path, reason)

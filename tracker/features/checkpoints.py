@@ -21,9 +21,9 @@ ASSETS = Path(__file__).parents[1] / "assets"
 
 MINI = "mini"
 
-MINI_FOLDER = ASSETS / "mini" / "backbone"
-"""Where the backbone `mini` lies; today that is the folder of the tracker `mini`, which names its
-backbone by its own folder and keeps it whatever this says."""
+MINI_FOLDER = ASSETS / "backbones" / "mini"
+"""Where the backbone `mini` lies, with its template. The tracker `mini` names its backbone by its
+own folder, and keeps an older one there that its head was trained with."""
 
 RANDOM_MINI = "mini-random"
 """The shipped model's architecture with random weights of a fixed seed, for comparison."""

@@ -48,9 +48,24 @@ def run_layer(layer: VJEPA2Layer, hidden: Tensor, cos: Tensor, sin: Tensor) -> T
         for project in (attention.query, attention.key, attention.value)
     )
     query, key = rotate(query, cos, sin), rotate(key, cos, sin)
-    mixed = F.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
+    mixed = attend(query, key, value, attention.scaling)
     hidden = attention.proj(rearrange(mixed, "b heads n d -> b n (heads d)")) + hidden
     return layer.mlp(layer.norm2(hidden)) + hidden
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Attend, `(B, heads, N, D)` each.
+
+    On CPUs torch's fused attention takes four times as long as plain products for the gradients of
+    the few hundred tokens of a clip in training; without gradients it is the faster one. They are
+    products of float32 under autocast too: attention is nearly even at first, and what differs
+    drowns in bfloat16's rounding.
+    """
+    if query.device.type != "cpu" or not query.requires_grad:
+        return F.scaled_dot_product_attention(query, key, value, scale=scale)
+    with torch.autocast("cpu", enabled=False):
+        alike = (scale * query.float()) @ key.float().transpose(-1, -2)
+        return alike.softmax(-1) @ value.float()
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -84,11 +99,12 @@ def tables_of(
 
     Returns:
         Cosines and sines `(B, 1, N, D)`, or `(t*h*w, D)` for all, in the precision of queries and
-        keys: tables of float32 would turn these back to float32.
+        keys: tables of float32 would turn these back to float32, as they are to be on a CPU, see
+        `attend`.
     """
     weight = next(stack.parameters())
     kind = weight.device.type
-    autocast = torch.is_autocast_enabled(kind)
+    autocast = kind != "cpu" and torch.is_autocast_enabled(kind)
     dtype = torch.get_autocast_dtype(kind) if autocast else weight.dtype
     positions = grid_positions(grid, weight.device)
     cos, sin = rotary_tables(layers_of(stack)[0].attention, positions, dtype)

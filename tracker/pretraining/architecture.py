@@ -10,9 +10,11 @@ from torch import nn
 
 from tracker.errors import UserError
 from tracker.features.checkpoints import MINI_ARCHITECTURE, load_config, load_model
+from tracker.features.rotary import layers_of
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Config, VJEPA2Model
+    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Encoder
 
 
 def open_model(
@@ -82,6 +84,41 @@ def scale_initial_weights(stack: nn.Module) -> None:
     for number, layer in enumerate(layers, start=1):
         for linear in (layer.attention.proj, layer.mlp.fc2):
             linear.weight /= math.sqrt(2 * number)
+
+
+HEAD_SHARPNESS = (0.35, 0.7, 1.4, 2.8)
+"""How much sharper one head's attention starts than another's, in turn."""
+
+
+@torch.no_grad()
+def start_local(encoder: VJEPA2Encoder, sharpness: float) -> None:
+    """Let each head attend to near tokens from the start, as convolutions do.
+
+    As initialised, attention is all but even, and takes a thousand steps to become anything else.
+    Equal biases of queries and keys, turned by the rotary embedding, make logits that fall with the
+    distance in rows and columns: the sum of `cos(frequency * distance)` over frequencies. V-JEPA 2
+    gives the two channels of a pair different frequencies; of each, one pair's first channel and
+    another pair's second one are set, whose products add up to just that cosine.
+
+    Args:
+        encoder: new, with biases of queries and keys.
+        sharpness: by which logits fall; 1 lets the sharpest head see little beyond its neighbours.
+    """
+    for layer in layers_of(encoder):
+        attention = layer.attention
+        heads, channels = attention.num_attention_heads, attention.attention_head_size
+        bias = torch.zeros(heads, channels)
+        for head in range(heads):
+            logit = sharpness * HEAD_SHARPNESS[head % len(HEAD_SHARPNESS)]
+            value = math.sqrt(logit * math.sqrt(channels))
+            start = attention.d_dim
+            for width in (attention.h_dim, attention.w_dim):
+                channel = torch.arange(width)
+                second_half = channel >= width // 2
+                bias[head, start : start + width] = value * (channel % 2 == second_half.int())
+                start += width
+        attention.query.bias.copy_(bias.flatten())
+        attention.key.bias.copy_(bias.flatten())
 
 
 def random_model(config: VJEPA2Config) -> VJEPA2Model:

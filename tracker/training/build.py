@@ -44,7 +44,7 @@ def build_training(config: DictConfig, run: RunFolder) -> TrainingLoop[TrackingT
     training = instantiate(config.training)
     check_rendering(plain(config.data), training.workers)
     torch.manual_seed(training.seed)
-    accelerator = Accelerator(mixed_precision=training.precision)
+    accelerator = Accelerator(mixed_precision=training.mixed_precision())
     raw = config.template in (None, "none")
     template = None if raw else PositionalTemplate.load(str(config.template))
     tracker = PointTracker(

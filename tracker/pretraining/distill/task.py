@@ -1,0 +1,103 @@
+"""What distilling a backbone consists of, for the training loop that all runs share."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tracker.features.backbone import BackboneConfig, FrozenBackbone
+from tracker.features.checkpoints import write_checkpoint
+from tracker.pretraining.distill.batches import DistillBatch
+from tracker.pretraining.distill.model import DistillModel
+from tracker.pretraining.jepa.masks import Masks
+from tracker.pretraining.matching import MatchingYardstick, baselines, headline
+from tracker.video.pixels import normalise
+
+if TYPE_CHECKING:
+    from transformers import VJEPA2Model
+
+
+class DistillTask:
+    """Trains a student; the average of its weights is what is measured and saved.
+
+    Args:
+        model: on the device that trains.
+        yardstick: held-out clips.
+        clip: `(frames, (height, width))` that features are measured at.
+        layers: whose features are measured, the last one last.
+        save_dtype: of the weights that users load.
+
+    Attributes:
+        pictures: tubelets seen since this process began to train.
+        seconds: since then, but for validation.
+    """
+
+    best_metric = "moved_layers"
+
+    def __init__(
+        self,
+        model: DistillModel,
+        yardstick: MatchingYardstick,
+        clip: tuple[int, tuple[int, int]],
+        layers: Sequence[int],
+        save_dtype: Literal["float16", "float32"] = "float16",
+    ) -> None:
+        self.model = model
+        self.averaged = model.student
+        self.unreadable: Counter[str] = Counter()
+        self._yardstick, self._dtype = yardstick, getattr(torch, save_dtype)
+        self._settings = BackboneConfig(
+            "the trained model", tuple(layers), clip[1], clip[0], dtype="float32"
+        )
+        self.baselines: dict[str, float] = {}
+        self.pictures, self.seconds = 0, 0.0
+        self._started: float | None = None
+
+    def inputs(self, batch: DistillBatch) -> tuple[Tensor, Tensor, Tensor, tuple[Masks, ...]]:
+        """Return normalised frames, targets, weights and masks; count the pictures."""
+        self._started = self._started or time.perf_counter()
+        slots = batch.video.shape[1] // self.model.student.config.tubelet_size
+        self.pictures += batch.video.shape[0] * slots
+        return normalise(batch.video), batch.targets, batch.weights, batch.masks
+
+    def after_step(self, progress: float) -> None:
+        """Keep the time."""
+        now = time.perf_counter()
+        self.seconds += now - (self._started or now)
+        self._started = now
+
+    def validate(self, picture: bool) -> tuple[dict[str, float], np.ndarray | None]:
+        """Return frozen matching and signs of collapse, beside the baselines' matching."""
+        device = next(self.model.parameters()).device
+        backbone = FrozenBackbone(self._settings, self.snapshot())
+        self.baselines = self.baselines or baselines(self._yardstick, backbone, device)
+        scores = self._yardstick.measure(backbone, device)
+        signs = {
+            "feature_std": scores.feature_std,
+            "effective_rank": scores.effective_rank,
+            "positional_share": scores.positional_share,
+            "pictures_per_second": self.pictures / max(self.seconds, 1e-9),
+        }
+        self._started = None  # the time that this took is not training's
+        return headline(scores) | signs | self.baselines, None
+
+    def snapshot(self) -> VJEPA2Model:
+        """Return a copy of the student."""
+        return copy.deepcopy(self.model.student)
+
+    def save(self, folder: Path) -> None:
+        """Write a transformers folder, whose config says float32.
+
+        So half-precision files load into arithmetic that every CPU has.
+        """
+        model = self.snapshot().to(self._dtype)
+        model.config.dtype = torch.float32
+        write_checkpoint(model, folder)

@@ -1,0 +1,1 @@
+"""How well frozen features find points, with nothing trained: the table of a backbone's worth."""
