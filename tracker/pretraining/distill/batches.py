@@ -35,9 +35,10 @@ class DistillBatch:
 
     def to(self, device: torch.device) -> DistillBatch:
         """Return the batch on a device."""
-        tensors = (self.video, self.targets, self.weights)
         return DistillBatch(
-            *(t.to(device, non_blocking=True) for t in tensors),
+            self.video.to(device, non_blocking=True),
+            self.targets.to(device, non_blocking=True),
+            self.weights.to(device, non_blocking=True),
             tuple(m.to(device) for m in self.masks),
         )
 

@@ -122,9 +122,9 @@ class CropDrawer:
             path = (middle + step * (torch.arange(length) - (length - 1) / 2)).round().long()
             paths.append(path.clamp(0, side - size).tolist())
         corners = list(zip(*paths, strict=True))
-        described = {c: self._under_tokens(maps[0], view, *c, size) for c in set(corners)}
+        described = {(y, x): self._under_tokens(maps[0], view, y, x, size) for y, x in set(corners)}
         clip = [pictures[0, :, y : y + size, x : x + size] for y, x in corners]
-        return self._clip(torch.stack(clip), torch.stack([described[c] for c in corners]))
+        return self._clip(torch.stack(clip), torch.stack([described[y, x] for y, x in corners]))
 
     def _under_tokens(
         self, cells: Tensor, view: StoredView, top: int, left: int, size: int

@@ -51,5 +51,6 @@ def blend_covered(below: Tensor, above: Tensor, cover: Tensor) -> tuple[Tensor, 
         Features `(C, g, g)`, and weights `(g, g)` in 0..1: the more evenly a token shows both
         layers, the less it counts.
     """
-    share = F.adaptive_avg_pool2d(cover[None, None], tuple(below.shape[1:]))[0, 0]
+    grid = (below.shape[1], below.shape[2])
+    share = F.adaptive_avg_pool2d(cover[None, None], grid)[0, 0]
     return below + share * (above - below), (2 * share - 1).abs()

@@ -167,7 +167,7 @@ def _make(
 
 
 def _open_all(
-    files: list[tuple[Path, str]], lag: float, skipped: dict[str, str], made: int
+    files: Sequence[tuple[Path, str]], lag: float, skipped: dict[str, str], made: int
 ) -> TeacherMaps:
     if not files:
         raise UserError(f"none of {len(skipped)} photographs and videos can be decoded")
@@ -204,7 +204,7 @@ def _is_whole(path: Path) -> bool:
 def _checksum(tensors: dict[str, Tensor]) -> int:
     crc = 0
     for name in sorted(tensors):
-        crc = zlib.crc32(tensors[name].contiguous().numpy(), crc)
+        crc = zlib.crc32(tensors[name].contiguous().numpy().data, crc)
     return crc
 
 

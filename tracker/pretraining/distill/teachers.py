@@ -98,7 +98,8 @@ class EfficientNetTeacher:
         self._stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
         self._blocks = nn.ModuleList(network._blocks[: self.layer])
         for part in (self._stem, self._blocks):
-            part.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+            part.eval().requires_grad_(False).to(device)
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
         self.channels = network._blocks[self.layer - 1]._block_args.output_filters
         self._device = torch.device(device)
 

@@ -81,8 +81,8 @@ class View:
 
     def for_teacher(self, source: Tensor, scale: float, stride: int) -> Tensor:
         """Turn the same frames into the teacher's pictures, whose sides are multiples of stride."""
-        size = tuple(max(1, round(side * scale / stride)) * stride for side in self.size)
-        return View(size, self.mirrored).pictures(source)
+        height, width = (max(1, round(side * scale / stride)) * stride for side in self.size)
+        return View((height, width), self.mirrored).pictures(source)
 
 
 def draw_view(config: ViewConfig, frame: tuple[int, int], length: int, number: int) -> View:

@@ -72,7 +72,7 @@ def measure(ways: Sequence[Way], videos: Sequence[TrackedVideo]) -> dict[str, Ro
                     known[id(describe)] = similarity(describe(video.frames), video)
             alike = known[id(way.first)]
             if way.second is not None:
-                other = enlarge(known[id(way.second)], tuple(alike.shape[-2:]))
+                other = enlarge(known[id(way.second)], (alike.shape[-2], alike.shape[-1]))
                 alike = alike + way.weight * other
             distances[way.name].append((_errors(alike, video), _distance_moved(video)))
     return {name: _row(parts) for name, parts in distances.items()}

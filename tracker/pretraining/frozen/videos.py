@@ -158,7 +158,7 @@ def follow_there_and_back(gray: list[np.ndarray]) -> tuple[np.ndarray, np.ndarra
     if not len(start):
         return np.zeros((0, len(gray), 2), np.float32), np.zeros((0, len(gray)), bool)
     flow = FlowBetweenFrames([np.ascontiguousarray(image) for image in gray], 0)
-    fields = [flow.there_and_back(t, t + 1, again=False) for t in range(len(gray) - 1)]
+    fields = [flow.there_and_back(t, t + 1) for t in range(len(gray) - 1)]
     path = [start]
     good = [np.ones(len(start), bool)]
     for t, (there, _) in enumerate(fields):
