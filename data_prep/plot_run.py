@@ -5,7 +5,7 @@ The same as `vjepa-tracker plot`.
 
 import sys
 
-from tracker.cli.plot import main
+from tracker.cli.results.plot import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,7 @@ The same as `vjepa-tracker table`.
 
 import sys
 
-from tracker.cli.table import main
+from tracker.cli.results.table import main
 
 if __name__ == "__main__":
     sys.exit(main())

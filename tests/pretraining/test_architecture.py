@@ -87,7 +87,7 @@ class TestLocalStart:
     @pytest.mark.parametrize("heads", [2, 4])
     def test_attention_falls_with_distance(self, heads: int) -> None:
         """The same at every place, whatever V-JEPA 2's rotary embedding does to absolute ones."""
-        encoder = tiny_encoder(hidden_size=32 * heads, num_attention_heads=heads).encoder
+        encoder = tiny_encoder(hidden_size=64 * heads, num_attention_heads=heads).encoder
         start_local(encoder, 1.0)
         attention = encoder.layer[0].attention
         cos, sin = tables_of(encoder, (1, 6, 6))

@@ -201,7 +201,7 @@ def test_files_and_dataclasses_agree() -> None:
                 defaults = json.loads(json.dumps(asdict(target())))
                 assert node == defaults, (name, key)
             compared += 1
-    assert compared == 8
+    assert compared == 11
 
 
 def test_evaluation_and_its_file_agree() -> None:

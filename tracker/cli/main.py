@@ -25,8 +25,8 @@ COMMANDS = {
     "probe": ("probe", "what frozen features know about motion"),
     "analyze": ("analyze", "look at frozen features: position, components, matches, key frames"),
     "matching": ("matching", "how well frozen features find points"),
-    "plot": ("plot", "draw the curves of a training run"),
-    "table": ("table", "fill a document's results table from evaluations"),
+    "plot": ("results.plot", "draw the curves of a training run"),
+    "table": ("results.table", "fill a document's results table from evaluations"),
 }
 """Each command's module in this package, and what it does."""
 

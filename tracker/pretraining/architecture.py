@@ -101,7 +101,8 @@ def start_local(encoder: VJEPA2Encoder, sharpness: float) -> None:
     another pair's second one are set, whose products add up to just that cosine.
 
     Args:
-        encoder: new, with biases of queries and keys.
+        encoder: new, with biases of queries and keys; the cosines are exact where a third of a head
+            has an even number of frequencies, as with 64 channels.
         sharpness: by which logits fall; 1 lets the sharpest head see little beyond its neighbours.
     """
     for layer in layers_of(encoder):

@@ -150,7 +150,7 @@ def test_views() -> None:
     for number in range(50):
         view = draw_view(config, (400, 600), 100, number)
         zooms = 400 / view.size[0], 600 / view.size[1]
-        assert 1.15 < (zooms[0] * zooms[1]) ** 0.5 < 2.65
+        assert 0.95 < (zooms[0] * zooms[1]) ** 0.5 < 2.25
         assert 0.75 < zooms[1] / zooms[0] < 1.85
         assert (view.frames, view.first + view.frames <= 100) == (32, True)
     assert draw_view(config, (400, 600), 1, 3) == draw_view(config, (400, 600), 1, 3)

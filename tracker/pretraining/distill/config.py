@@ -26,11 +26,11 @@ class CropConfig:
         covers: probability that a part of another photograph moves over a crop of a photograph.
     """
 
-    sizes: tuple[int, ...] = (128, 160, 192, 256)
-    slots: tuple[int, ...] = (1, 1, 2, 4)
-    tokens: int = 3200
-    videos: float = 0.3
-    motion: float = 0.02
+    sizes: tuple[int, ...] = (128, 160, 192, 224, 256)
+    slots: tuple[int, ...] = (1, 1, 1, 1, 2, 4)
+    tokens: int = 1600
+    videos: float = 0.2
+    motion: float = 0.0
     colour: float = 0.2
     noise: float = 0.02
     covers: float = 0.0

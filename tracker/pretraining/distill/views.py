@@ -33,7 +33,7 @@ class ViewConfig:
     photograph_views: int = 4
     video_views: int = 3
     video_frames: int = 32
-    zoom: tuple[float, float] = (1.2, 2.6)
+    zoom: tuple[float, float] = (1.0, 2.2)
     aspect: tuple[float, float] = (0.8, 1.8)
     smallest: int = 128
     largest: int = 512

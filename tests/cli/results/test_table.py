@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tracker.cli.table import COLUMNS, main
+from tracker.cli.results.table import COLUMNS, main
 
 
 def write_metrics(folder: Path, complete: bool = True) -> Path:

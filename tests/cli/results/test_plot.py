@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracker.cli.plot import main, smooth
+from tracker.cli.results.plot import main, smooth
 
 
 def test_draws_losses_and_scores(tmp_path: Path) -> None:
