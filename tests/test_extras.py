@@ -60,7 +60,7 @@ def test_other_errors_pass_through() -> None:
         (["main", "analyze", "pca"], "sklearn", "analysis"),
         (["main", "analyze", "frames"], "matplotlib", "analysis"),
         (["fit_template", "--out", "t.safetensors", "--clips", "2"], "matplotlib", "analysis"),
-        (["plot", "run", "--out", "run.png"], "matplotlib", "analysis"),
+        (["results.plot", "run", "--out", "run.png"], "matplotlib", "analysis"),
     ],
 )
 def test_commands_name_the_extra_and_write_nothing(
