@@ -55,7 +55,9 @@ def test_every_script_is_a_door() -> None:
 
 def test_every_module_is_a_command() -> None:
     package = Path(tracker.__file__).parent / "cli"
-    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__", "main"}
+    paths = [*package.glob("*.py"), *package.glob("results/*.py")]
+    names = {".".join(path.relative_to(package).with_suffix("").parts) for path in paths}
+    modules = {n for n in names if not n.endswith("__init__")} - {"__main__", "main"}
     assert {module for module, _ in COMMANDS.values()} == modules
     for module in modules:
         assert callable(import_module(f"tracker.cli.{module}").main)
