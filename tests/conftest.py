@@ -33,11 +33,12 @@ SLOW = (
     "settings/test_composing.py",
     "test_benchmarks.py",
     "test_configs.py",
+    "test_progress.py",
     "test_shipped.py",
-    "tracking/test_golden.py",
-    "tracking/test_stream.py",
+    "tracking",
     "training/test_loop.py",
     "training/test_task.py",
+    "video/test_decoder.py",
 )
 """Folders and files of tests that take minutes together: commands, training, reports, accuracy."""
 
