@@ -150,6 +150,17 @@ def write_damaged() -> Callable[[Path], None]:
 
 
 @pytest.fixture
+def mask(tmp_path: Path) -> Path:
+    """A picture of the clip's size with a white square."""
+    from PIL import Image
+
+    picture = np.zeros((48, 64), np.uint8)
+    picture[10:40, 10:40] = 255
+    Image.fromarray(picture).save(tmp_path / "mask.png")
+    return tmp_path / "mask.png"
+
+
+@pytest.fixture
 def video_folder(tmp_path: Path) -> Path:
     """Two videos, and a file that is none."""
     folder = tmp_path / "videos"
