@@ -14,7 +14,8 @@ from tiny_runs import history, make_loop
 
 from tracker.errors import UserError
 from tracker.training.batches import FlowConfig, ProceduralTracks, TrackedBatches
-from tracker.training.loop import TrainingConfig, TrainingLoop, one_cycle
+from tracker.training.config import TrainingConfig
+from tracker.training.loop import TrainingLoop, one_cycle
 
 
 def test_a_run_leaves_what_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
