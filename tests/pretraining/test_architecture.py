@@ -36,8 +36,8 @@ class TestArchitecture:
             ):
                 rows, columns = linear.weight.shape
                 expected = math.sqrt(2 / (rows + columns)) / (math.sqrt(2 * number) if shrunk else 1)
-                assert linear.weight.std() == pytest.approx(expected, rel=0.1)
-        patches = model.encoder.embeddings.patch_embeddings.proj.weight
+                assert linear.weight.detach().std() == pytest.approx(expected, rel=0.1)
+        patches = model.encoder.embeddings.patch_embeddings.proj.weight.detach()
         assert patches.std() == pytest.approx(patches[0].numel() ** -0.5, rel=0.3)
 
     def test_config_fits_the_clips(self) -> None:
