@@ -104,6 +104,6 @@ def test_the_report_names_every_row(open_features: Callable) -> None:
     assert [figure.name for figure in report.figures] == ["pca_layer2"]
 
 
-def test_a_clip_of_one_token_is_refused(open_features: Callable) -> None:
-    with pytest.raises(UserError, match="1 tokens"):
-        analyze_pca(open_features(size=(16, 16), window=2, template="none"), None)
+def test_a_clip_of_two_tokens_is_refused(open_features: Callable) -> None:
+    with pytest.raises(UserError, match="2 tokens"):
+        analyze_pca(open_features(size=(16, 16), window=4, template="none"), None)

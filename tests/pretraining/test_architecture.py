@@ -35,7 +35,9 @@ class TestArchitecture:
                 (layer.mlp.fc2, True),
             ):
                 rows, columns = linear.weight.shape
-                expected = math.sqrt(2 / (rows + columns)) / (math.sqrt(2 * number) if shrunk else 1)
+                expected = math.sqrt(2 / (rows + columns)) / (
+                    math.sqrt(2 * number) if shrunk else 1
+                )
                 assert linear.weight.detach().std() == pytest.approx(expected, rel=0.1)
         patches = model.encoder.embeddings.patch_embeddings.proj.weight.detach()
         assert patches.std() == pytest.approx(patches[0].numel() ** -0.5, rel=0.3)

@@ -15,7 +15,7 @@ from tracker.datasets.clips import ClipSource, open_clips
 from tracker.errors import UserError
 from tracker.features.backbone import BackboneConfig, FeatureVolume, FrozenBackbone
 from tracker.features.checkpoints import load_config
-from tracker.features.template import PositionalTemplate
+from tracker.features.template import PositionalTemplate, template_beside
 from tracker.features.template_fitter import TemplateFitter
 from tracker.video.pixels import shrink_frames
 from tracker.video.video import Video
@@ -37,7 +37,8 @@ class Settings:
             file, else the last one.
         size: `(height, width)` of the input in pixels; None likewise, else 256 x 256.
         window: frames of a clip; None likewise, else 16.
-        template: `fit`, `none`, or a file.
+        template: `auto` (the one beside the backbone's weights where it suits, else `fit`), `fit`,
+            `none`, or a file.
         clips: how many clips to use.
         videos: folder to cut clips from; None renders them.
         textures: folder of photographs for rendered clips; None takes the built-in ones.
@@ -49,7 +50,7 @@ class Settings:
     layers: tuple[int, ...] | None = None
     size: tuple[int, int] | None = None
     window: int | None = None
-    template: str = "fit"
+    template: str = "auto"
     clips: int = 16
     videos: str | None = None
     textures: str | None = None
@@ -65,7 +66,8 @@ class Features:
         settings: as given.
         backbone: configured by them.
         template: loaded from a file, else None until `fit` is called.
-        source: numbered clips of a window each, of the backbone's input size.
+        source: numbered clips of the backbone's input size, each of a window, or of
+            `DEFAULT_WINDOW` frames where a window is a single tubelet.
         skipped: what could not be read, and why.
     """
 
@@ -84,12 +86,15 @@ class Features:
             UserError: one of them is missing or damaged, or they do not fit each other.
         """
         template = None
-        if settings.template not in ("fit", "none"):
+        if settings.template == "auto":
+            asked = {"layers": settings.layers, "input_size": settings.size}
+            template = template_beside(settings.backbone, **asked, window=settings.window)
+        elif settings.template not in ("fit", "none"):
             template = PositionalTemplate.load(settings.template)
         backbone = FrozenBackbone(_backbone_config(settings, template))
         # Rendered on the CPU, where the figures are drawn from clips.
         source = open_clips(
-            backbone.config.window,
+            _clip_frames(backbone),
             backbone.config.input_size,
             videos=settings.videos,
             textures=settings.textures,
@@ -104,6 +109,16 @@ class Features:
     def layers(self) -> tuple[int, ...]:
         """Which layers' features are read, counted from 1."""
         return self.backbone.config.layers
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a clip."""
+        return _clip_frames(self.backbone)
+
+    @property
+    def clip_slots(self) -> int:
+        """Tubelet slots of a clip."""
+        return self.backbone.phases * self.clip_frames // self.backbone.config.window
 
     @property
     def has_residual(self) -> bool:
@@ -189,6 +204,12 @@ class Features:
             "seed": self.settings.seed,
             "skipped": self.skipped,
         }
+
+
+def _clip_frames(backbone: FrozenBackbone) -> int:
+    """A window; where that is a single tubelet, in which nothing can change, several."""
+    window = backbone.config.window
+    return DEFAULT_WINDOW if window <= backbone.architecture.tubelet_size else window
 
 
 def _backbone_config(settings: Settings, template: PositionalTemplate | None) -> BackboneConfig:

@@ -114,7 +114,7 @@ def encode_visible(backbone: FrozenBackbone, frames: Tensor, visible: Tensor) ->
 
 
 def analyze_pca(features: Features, video: Video | None) -> Report:
-    """Draw components of the first window of a video, or of the first clip.
+    """Draw components of the first frames of a video, as many as a clip has, or of the first clip.
 
     Raises:
         UserError: too few tokens, or features that are not finite.
@@ -123,7 +123,7 @@ def analyze_pca(features: Features, video: Video | None) -> Report:
     if video is None:
         clip, name = next(features.clips(1)), "clip 0"
     else:
-        clip, name = read_frames(video, config.input_size, config.window), video.name
+        clip, name = read_frames(video, config.input_size, features.clip_frames), video.name
     if len(clip) % 2:  # a tubelet needs both its frames
         clip = torch.cat([clip, clip[-1:]])
     features.fit(features.settings.clips, first=2)

@@ -104,7 +104,7 @@ def _add_common(
     parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], name: str
 ) -> None:
     features = parser.add_argument_group(
-        "which features (a template file brings its own layers, size and window)"
+        "which features (a template brings its own layers, size and window)"
     )
     features.add_argument(
         "--backbone", default="mini", metavar="NAME", help="mini, mini-random, hub id or folder"
@@ -118,9 +118,10 @@ def _add_common(
     features.add_argument("--window", type=int, metavar="T", help="frames; default: 16")
     features.add_argument(
         "--template",
-        default="fit",
-        metavar="FILE|fit|none",
-        help="fit it on clips, load it, or keep to raw features; default: %(default)s",
+        default="auto",
+        metavar="FILE|auto|fit|none",
+        help="load it, take the one beside the weights or else fit it, fit it on clips, or keep to "
+        "raw features; default: %(default)s",
     )
     features.add_argument(
         "--device",

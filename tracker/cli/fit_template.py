@@ -41,9 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--backbone", default="mini", help="mini, mini-random, a hub id or a folder"
     )
-    parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 6, 8], metavar="I")
+    parser.add_argument("--layers", type=int, nargs="+", default=[8], metavar="I")
     parser.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
-    parser.add_argument("--window", type=int, default=16, metavar="T")
+    parser.add_argument("--window", type=int, default=2, metavar="T")
     parser.add_argument("--frame-mode", default="tubelet", help="tubelet, offset or duplicate")
     parser.add_argument("--clips", type=int, default=1000, metavar="N")
     source = parser.add_mutually_exclusive_group()

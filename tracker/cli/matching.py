@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker.cli.track import add_threads_option, set_threads
@@ -48,10 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--backbones", nargs="+", default=["mini"], metavar="NAME", help="mini, hub ids or folders"
     )
     what.add_argument(
-        "--layers", type=int, nargs="+", metavar="I", help="default: at each quarter of the depth"
+        "--layers",
+        type=int,
+        nargs="+",
+        metavar="I",
+        help="default: as the template beside the weights, or the last",
     )
     what.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
-    what.add_argument("--window", type=int, default=16, metavar="T")
+    what.add_argument("--window", type=int, metavar="T", help="default: likewise, or 16")
     what.add_argument("--frame-mode", default="tubelet", help="tubelet, offset or duplicate")
     what.add_argument(
         "--template",
@@ -103,7 +106,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _ways(args: argparse.Namespace) -> list[Way]:
     from tracker.devices import check_device
-    from tracker.features.backbone import BackboneConfig, FrozenBackbone
     from tracker.pretraining.distill.teachers import open_teacher
     from tracker.pretraining.frozen import describers
     from tracker.pretraining.frozen.nearest import Way
@@ -112,11 +114,7 @@ def _ways(args: argparse.Namespace) -> list[Way]:
     device, size = str(check_device(args.device)), tuple(args.size)
     alone: list[tuple[str, describers.Describer]] = []
     for name in args.backbones:
-        depth = FrozenBackbone(BackboneConfig(name, (1,))).architecture.num_hidden_layers
-        layers = args.layers or sorted({max(1, depth * n // 4) for n in (1, 2, 3, 4)})
-        config = BackboneConfig(name, tuple(layers), size, args.window, args.frame_mode)
-        backbone = FrozenBackbone(config)
-        template = _template(args, backbone, device)
+        backbone, template = _backbone(args, name, device)
         alone.append((name, describers.describe_by_backbone(backbone, template, device)))
         if args.baselines and name == args.backbones[0]:
             random = describers.random_backbone(backbone)
@@ -141,23 +139,35 @@ def _ways(args: argparse.Namespace) -> list[Way]:
     return ways
 
 
-def _template(
-    args: argparse.Namespace, backbone: FrozenBackbone, device: str
-) -> PositionalTemplate | None:
-    from tracker.features.checkpoints import checkpoint_path
-    from tracker.features.template import PositionalTemplate
+def _backbone(
+    args: argparse.Namespace, name: str, device: str
+) -> tuple[FrozenBackbone, PositionalTemplate | None]:
+    """Open a backbone, read as the template beside it says where the options do not."""
+    from tracker.features.backbone import BackboneConfig, FrozenBackbone
+    from tracker.features.checkpoints import load_config
+    from tracker.features.template import PositionalTemplate, template_beside
     from tracker.pretraining.frozen.describers import fit_template
 
+    layers = None if args.layers is None else tuple(args.layers)
+    asked = {"layers": layers, "input_size": tuple(args.size), "window": args.window}
+    beside = template_beside(name, **asked, frame_mode=args.frame_mode)
+    read = {} if beside is None else beside.identity
+    backbone = FrozenBackbone(
+        BackboneConfig(
+            name,
+            tuple(args.layers or read.get("layers") or [load_config(name).num_hidden_layers]),
+            tuple(args.size),
+            args.window or read.get("window") or 16,
+            args.frame_mode,
+        )
+    )
     if args.template == "none":
-        return None
+        return backbone, None
+    if args.template == "auto" and beside is not None:
+        return backbone, beside
     if args.template not in ("auto", "fit"):
-        return PositionalTemplate.load(args.template)
-    beside = Path(checkpoint_path(backbone.config.source)) / "template.safetensors"
-    if args.template == "auto" and beside.is_file():
-        template = PositionalTemplate.load(beside)
-        if template.identity == backbone.identity():
-            return template
-    return fit_template(backbone, args.template_clips, args.textures, device)
+        return backbone, PositionalTemplate.load(args.template)
+    return backbone, fit_template(backbone, args.template_clips, args.textures, device)
 
 
 def _header() -> list[str]:

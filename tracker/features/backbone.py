@@ -60,9 +60,9 @@ class BackboneConfig:
     """
 
     source: str = MINI
-    layers: tuple[int, ...] = (2, 4, 6, 8)
+    layers: tuple[int, ...] = (8,)
     input_size: tuple[int, int] = (256, 256)
-    window: int = 16
+    window: int = 2
     frame_mode: FrameMode = "tubelet"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 

@@ -1,20 +1,20 @@
-"""The optimisers of a run: AdamW, or Muon for the matrices between hidden layers and AdamW beside it.
+"""The optimisers of a run: AdamW, or Muon for matrices between hidden layers and AdamW beside it.
 
-Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon) replaces each matrix's momentum
-by the nearest orthogonal one, so that all its directions learn at one rate. AdamW lets the few large
-ones lead, and a transformer that starts from nothing spends thousands of steps on that.
+Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon) takes for each matrix's
+momentum the nearest orthogonal one, so that all its directions learn at one rate. AdamW lets the
+few large ones lead, and a transformer that starts from nothing spends thousands of steps on that.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tracker.training.config import TrainingConfig
 
 NEWTON_SCHULZ_STEPS = 3
-"""Iterations towards the orthogonal matrix; five learn no better and take a tenth more of a step."""
+"""Iterations towards the orthogonal matrix; five learn no better and take longer."""
 
 
 def open_optimizers(
@@ -54,6 +54,6 @@ def open_optimizers(
     return optimizers
 
 
-def _matrices(module: nn.Module) -> list[nn.Parameter]:
+def _matrices(module: nn.Module) -> list[Tensor]:
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
     return [part.weight for part in linear if part.weight.requires_grad]
