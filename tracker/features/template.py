@@ -146,7 +146,7 @@ def template_beside(source: str, **asked: object) -> PositionalTemplate | None:
 
     Args:
         source: as `BackboneConfig` takes it.
-        asked: settings of `BackboneConfig` that must be so; None for whatever the template has.
+        **asked: settings of `BackboneConfig` that must be so; None for whatever the template has.
 
     Raises:
         UserError: the file is damaged.
