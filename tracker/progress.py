@@ -14,10 +14,22 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all) as work goes on."""
 
+Share = Callable[[float], None]
+"""Called with the share of a job that is done, 0..1."""
+
 LONG = 100
 """Frames from which on a notebook shows a bar unless told otherwise."""
 
 SECONDS_BETWEEN_LINES = 30.0
+
+
+def in_silence(share: float) -> None:
+    """Take the share of a job that is done, where nobody asks for it."""
+
+
+def part_of(on_share: Share, start: float, stop: float) -> Share:
+    """Return what a part of a job calls, which leads the whole from share `start` to `stop`."""
+    return lambda share: on_share(start + share * (stop - start))
 
 
 def in_terminal() -> bool:
