@@ -64,9 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         OutputFiles({kind: folder / f"{name}.{kind}" for kind in KINDS})
         for name in ("bee", "rendered")
     )
-    print(f"loading {args.tracker} ...", flush=True)
-    tracker = open_tracker(args)
     with real.folders():
+        print(f"loading {args.tracker} ...", flush=True)
+        tracker = open_tracker(args)
         track_both(tracker, args.tracker, real, rendered)
     return 0
 

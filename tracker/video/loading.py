@@ -134,5 +134,5 @@ def _map_npy(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(
-            f"{path} is not a readable .npy array of frames ({error}); save one of shape (T, H, W, 3), uint8"
+            f"{path} is not a readable .npy array of frames ({error}); save uint8 (T, H, W, 3)"
         ) from error
