@@ -56,6 +56,7 @@ class Bar(tqdm):
             kwargs["delay"] = SECONDS_BETWEEN_LINES
             shown = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
             kwargs["bar_format"] = shown
+            kwargs["unit"] = kwargs.get("unit", "it").strip()  # bars have a blank before it
         super().__init__(*args, **kwargs)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> Any:
