@@ -60,6 +60,18 @@ def test_a_pipe_gets_whole_lines_and_few(
         assert line.endswith("\n") and "\r" not in line and "\x1b" not in line
 
 
+def test_a_line_without_a_total_tells_what_is_done_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.progress.SECONDS_BETWEEN_LINES", 0.01)
+    with Bar(desc="reading", unit=" clips", leave=False) as bar:
+        for _ in range(3):
+            time.sleep(0.02)
+            bar.update()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines and set(lines) <= {f"reading: {n} clips" for n in (1, 2, 3)}
+
+
 def shown(capsys: pytest.CaptureFixture[str], progress: object, frames: int) -> str:
     with reported(progress, frames, "tracking") as move:
         move(1, 4)

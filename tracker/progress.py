@@ -59,6 +59,14 @@ class Bar(tqdm):
             kwargs["unit"] = kwargs.get("unit", "it").strip()  # bars have a blank before it
         super().__init__(*args, **kwargs)
 
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What a line is made of; without a total there is nothing to say of what is left."""
+        values = super().format_dict
+        if not self._in_terminal and not self.total:
+            values["bar_format"] = "{desc}: {n_fmt} {unit}{postfix}"
+        return values
+
     def display(self, msg: str | None = None, pos: int | None = None) -> Any:
         """Draw the bar over itself, or write a line; an empty one would wipe the bar."""
         if self._in_terminal:
