@@ -27,7 +27,8 @@ DOCUMENTS = [
 ]
 SETTINGS = {command: file for file, command in WITH_SETTINGS.items()}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SIZE = (640, 360)
+WIDTH, HEIGHT = 324, 184
+"""As small as holds the points that the documents ask for."""
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -90,10 +91,12 @@ def test_python_runs_as_it_is_written(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In order, in one session, with a tracker that is quicker than the one that they load."""
-    picture = np.random.default_rng(0).integers(0, 255, (SIZE[1], SIZE[0], 3), np.uint8)
-    write_video(tmp_path / "clip.mp4", [picture] * 130, fps=24)
+    python = blocks(document, "python")
+    length = 160 if "start=100" in "".join(python) else 40
+    picture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    write_video(tmp_path / "clip.mp4", [picture] * length, fps=24)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(PointTracker, "from_pretrained", lambda *args, **kwargs: tiny_tracker())
     names: dict[str, object] = {}
-    for text in blocks(document, "python"):
+    for text in python:
         exec(compile(text, str(document), "exec"), names)
