@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from tracker.errors import UserError
 from tracker.points.queries import Queries
 from tracker.points.reading import read_queries
-from tracker.points.tracks import CSV_COLUMNS, Tracks
+from tracker.points.storing import CSV_COLUMNS
+from tracker.points.tracks import Tracks
 
 NAME = st.text(max_size=6).filter(str.isprintable)
 
