@@ -98,10 +98,11 @@ def write_nuke(paths: Paths, path: Path) -> None:
 
 def _curve(frames: np.ndarray, values: np.ndarray) -> str:
     """Return an animation: `x` and a frame, then a value for it and each that follows at once."""
-    parts = []
-    for frame, value, before in zip(frames, values, (None, *frames[:-1]), strict=True):
-        jump = "" if before is not None and frame == before + 1 else f"x{frame} "
+    parts, due = [], None
+    for frame, value in zip(frames, values, strict=True):
+        jump = "" if frame == due else f"x{frame} "
         parts.append(f"{jump}{number(value)}")
+        due = frame + 1
     return f"{{curve {' '.join(parts)}}}" if parts else "{}"
 
 

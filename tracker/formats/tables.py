@@ -74,7 +74,9 @@ def _facts(paths: Paths) -> dict[str, Any]:
 
 def _plain(array: np.ndarray) -> list[Any]:
     """Return an array as lists, with None for what is not a number, which JSON cannot hold."""
-    return np.where(np.isfinite(array), array, None).tolist()
+    plain = array.astype(object)
+    plain[~np.isfinite(array)] = None
+    return plain.tolist()
 
 
 def write_json(paths: Paths, path: Path) -> None:
