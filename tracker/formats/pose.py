@@ -7,7 +7,8 @@
   analysis: each place is an anchor, hidden where its likelihood is below 0.6.
 - `sleap`: predicted instances, through the library `sleap-io`. Origin top left, the centre of the
   first pixel at 0; frames from 0. Hidden points keep their place, and are marked as not visible.
-  Read back, each place is an anchor; those that people placed, where there are any.
+  The rate stands in the provenance. Read back, each place is an anchor; those that people placed,
+  where there are any.
 """
 
 from __future__ import annotations
@@ -75,8 +76,9 @@ def read_deeplabcut(path: Path) -> Anchors:
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = [line for line in csv.reader(file) if line]
-    head = {line[0]: line for line in lines[:4]}
-    if not {"scorer", "bodyparts", "coords"} <= head.keys():
+    titles = ("scorer", "individuals", "bodyparts", "coords")
+    head = {line[0]: line for line in lines[:4] if line[0] in titles}
+    if not head.keys() >= {"scorer", "bodyparts", "coords"}:
         raise UserError(f"{path} does not begin with the rows scorer, bodyparts, coords")
     animals = head.get("individuals", [""] * len(head["coords"]))
     several = len(set(filter(None, animals[1:]))) > 1

@@ -6,7 +6,7 @@ hidden keeps the tracker's guess, and is marked as not visible.
 - `csv`: a row for each point and frame; see `Tracks.save`. Frames are those of the run, from 0; the
   columns start and stride, where there are any, tell which they are in the whole video.
 - `csv-wide`: a row for each frame, and x, y, visible, confidence of each point. Frames from 0, in
-  the whole video; the column time is in seconds of it.
+  the whole video, at whose rate the column time is in seconds.
 - `parquet`: the rows of `Tracks.to_pandas`; size, rate, start, stride and queries stand in the
   file's metadata under `vjepa-tracker`, as JSON.
 - `json`: everything, by name; it can be given to `track --queries`. What is not a number is null.
