@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from glob import glob
 from pathlib import Path
@@ -48,9 +49,9 @@ def write_vot(paths: Paths, path: Path) -> None:
 
 def vot_files(path: Path) -> list[Path]:
     """Return the query files that a path means: one, those of a pattern, or of a folder."""
-    if path.is_dir():
+    if os.path.isdir(path):  # False too for what cannot be a name, where Path raises
         return sorted(path.glob("query_*.txt"))
-    return sorted(map(Path, glob(str(path)))) if not path.is_file() else [path]
+    return [path] if os.path.isfile(path) else sorted(map(Path, glob(str(path))))
 
 
 def read_vot(path: Path) -> Anchors:

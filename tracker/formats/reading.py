@@ -7,6 +7,7 @@ which holds pickles, is not read: its `.csv` beside it says the same.
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 from tracker.errors import UserError
@@ -36,9 +37,9 @@ def reader_of(path: str | Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix == ".h5":
         raise UserError(f"{path} may hold pickles, which are not read; give the .csv beside it")
-    if suffix == ".txt" or path.is_dir():
+    if suffix == ".txt" or os.path.isdir(path):  # False too for what cannot be a name
         return "vot" if vot_files(path) else None
-    if suffix == ".csv" and path.is_file():
+    if suffix == ".csv" and os.path.isfile(path):
         return _reader_of_csv(path)
     return {".slp": "sleap", ".xml": "cvat"}.get(suffix)
 

@@ -73,7 +73,9 @@ def choose_targets(tracks: Path, names: list[str], out: str | None) -> list[tupl
     """
     formats = [find_format(name) for name in names]
     if out is not None and Path(out).suffix and not Path(out).is_dir():
-        endings = [Path(suffix).suffix for known in formats for suffix in known.suffixes]
+        endings = [
+            f".{suffix.rpartition('.')[2]}" for known in formats for suffix in known.suffixes
+        ]
         if len(formats) > 1:
             raise UserError(f"--out {out} is one file for {len(formats)} formats; name a folder")
         if Path(out).suffix not in endings:
