@@ -1,7 +1,8 @@
-"""Writing files: all or nothing."""
+"""Finding files, and writing them: all or nothing."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,21 @@ import torch
 from safetensors import SafetensorError
 
 from tracker.errors import UserError
-from tracker.files import atomic_path, prepare_output_dir, save_tensors
+from tracker.files import (
+    atomic_path,
+    files_below,
+    prepare_output_dir,
+    results_folder,
+    save_tensors,
+)
+
+
+def test_files_of_a_kind_are_found_at_any_depth_but_not_hidden_ones(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name in ("c.mp4", "a.MP4", "b/d.mov", "._c.mp4", "notes.txt", "mp4"):
+        (tmp_path / name).touch()
+    found = files_below(tmp_path, {".mp4", ".mov"})
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a.MP4", "b/d.mov", "c.mp4"]
 
 
 def test_output_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
@@ -25,6 +40,22 @@ def test_output_folder_that_cannot_be_written_is_named(tmp_path: Path, place: st
     with pytest.raises(UserError, match="cannot write to the output folder"):
         prepare_output_dir(tmp_path / place)
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("writes", [False, True])
+def test_results_folder_stays_only_where_something_was_written(
+    tmp_path: Path, fails: bool, writes: bool
+) -> None:
+    (tmp_path / "there").mkdir()
+    with suppress(ZeroDivisionError), results_folder(tmp_path / "there" / "a" / "b") as folder:
+        assert folder.is_dir()
+        if writes:
+            (folder / "result").write_text("whole")
+        if fails:
+            raise ZeroDivisionError
+    assert folder.exists() == folder.parent.exists() == writes
+    assert (tmp_path / "there").exists()
 
 
 def test_atomic_path_appears_only_when_done(tmp_path: Path) -> None:

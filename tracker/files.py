@@ -1,11 +1,11 @@
-"""Writing files so that a failure leaves nothing half-written."""
+"""Finding files below folders, and writing them so that a failure leaves nothing half-written."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,19 @@ UNREADABLE_IMAGE = (OSError, SyntaxError, ValueError, DecompressionBombError)
 """What PIL raises when a file is no picture, a damaged one, or far too large."""
 
 
+def files_below(folder: str | Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files in a folder and its subfolders that have one of some suffixes, in order.
+
+    Hidden files, such as the `._clip.mp4` that macOS leaves, are left out.
+
+    Args:
+        folder: that exists.
+        suffixes: in lower case, with their dot; files may have them in upper case as well.
+    """
+    found = sorted(Path(folder).rglob("*"))
+    return [p for p in found if p.suffix.lower() in suffixes and not p.name.startswith(".")]
+
+
 def prepare_output_dir(path: str | Path) -> Path:
     """Create `path` (and parents) and prove that it can be written to.
 
@@ -54,6 +67,23 @@ def prepare_output_dir(path: str | Path) -> Path:
             "--out, output_dir= or run_dir="
         ) from error
     return folder
+
+
+@contextmanager
+def results_folder(path: str | Path) -> Iterator[Path]:
+    """Prepare a folder for work that may fail; what was made for it and stays empty goes again.
+
+    Raises:
+        UserError: as `prepare_output_dir`.
+    """
+    folder = Path(path)
+    made = [part for part in (folder, *folder.parents) if not part.exists()]
+    try:
+        yield prepare_output_dir(folder)
+    finally:
+        for part in made:
+            with suppress(OSError):  # not empty: then it holds finished files
+                part.rmdir()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import numpy as np
 
 from tracker.datasets.benchmark import Benchmark, Sample
 from tracker.errors import UserError, log
+from tracker.evaluation.errors_by_speed import count_errors, ideal_scores
 from tracker.evaluation.metrics import (
     RASTER,
     GroundTruth,
@@ -26,7 +27,7 @@ from tracker.evaluation.metrics import (
 )
 from tracker.evaluation.redetection import occlusion_recall, redetection_jaccard
 from tracker.evaluation.report import Report
-from tracker.files import prepare_output_dir
+from tracker.files import prepare_output_dir, results_folder
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.registry import Tracker, make_tracker
@@ -90,7 +91,10 @@ def track_sample(
 
 
 def score_sample(tracks: Tracks, sample: Sample, mode: QueryMode) -> dict[str, Any]:
-    """Return all metrics of one video's tracks: `METRIC_NAMES`, `REDETECTION_NAMES` and recall."""
+    """Return all metrics of one video's tracks.
+
+    `METRIC_NAMES`, `REDETECTION_NAMES`, recall, `IDEAL_NAMES`, and where the errors are.
+    """
     truth = truth_of(sample, mode)
     xy = tracks.rescaled(RASTER).xy
     occluded = ~tracks.visible
@@ -98,6 +102,8 @@ def score_sample(tracks: Tracks, sample: Sample, mode: QueryMode) -> dict[str, A
         **tapvid_metrics(truth, xy, occluded, mode),
         **redetection_jaccard(truth, xy, occluded),
         "occlusion_recall": occlusion_recall(truth, xy, occluded),
+        "errors_by_speed": count_errors(truth, xy, occluded, mode),
+        **ideal_scores(truth, xy, occluded, mode),
     }
 
 
@@ -118,7 +124,7 @@ def evaluate(
         on_video: called with each video's name when it is done, for a progress bar.
 
     Returns:
-        The report, also written to `output_dir` as `metrics.json` and `metrics.csv`.
+        The report, also written to `output_dir` as `metrics.json`, `metrics.csv` and `errors.csv`.
 
     Raises:
         UserError: unknown tracker, no usable video, or the output folder cannot be written.
@@ -128,7 +134,18 @@ def evaluate(
     }
     if not trackers:
         raise UserError("trackers=[] names no tracker; give at least one, such as trackers=[lk]")
-    folder = prepare_output_dir(output_dir)
+    with results_folder(output_dir) as folder:
+        return _evaluate(benchmark, trackers, settings, folder, on_video)
+
+
+def _evaluate(
+    benchmark: Benchmark,
+    trackers: dict[str, Tracker],
+    settings: EvaluationSettings,
+    folder: Path,
+    on_video: Callable[[str], None],
+) -> Report:
+    """Score trackers; go on with the report that the folder holds."""
     identity = {**asdict(settings), "path": str(getattr(benchmark, "path", ""))}
     weights = {name: getattr(tracker, "fingerprint", None) for name, tracker in trackers.items()}
     report = Report(folder, benchmark.name, weights, identity)
