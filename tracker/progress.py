@@ -103,6 +103,13 @@ def progress_bar(label: str, unit: str = "frames", total: int | None = None) -> 
         yield progress
 
 
+def counted(items: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
+    """Yield the items, and tell after each how many of how many are done."""
+    for number, item in enumerate(items, start=1):
+        yield item
+        progress(number, total)
+
+
 @contextmanager
 def reported(progress: Progress | bool | None, num_frames: int, label: str) -> Iterator[Progress]:
     """Give a job something to call as it goes on.

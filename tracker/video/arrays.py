@@ -99,6 +99,17 @@ def tensor_frames(tensor: Tensor) -> np.ndarray:
     return array
 
 
+def array_of_frames(frames: np.ndarray | Tensor | Sequence[Any]) -> np.ndarray:
+    """Return frames in memory as one array with its channels last, whatever held them.
+
+    Raises:
+        UserError: a tensor of another shape, or a list of other things.
+    """
+    if is_tensor(frames):
+        return tensor_frames(frames)
+    return frames if isinstance(frames, np.ndarray) else listed_frames(frames)
+
+
 def listed_frames(frames: Sequence[Any]) -> np.ndarray:
     """Stack a list of pictures: arrays, tensors `(3, H, W)`, Pillow images or files of images.
 
