@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tracker.errors import UserError
 from tracker.points.drawn import DrawnTracks
 from tracker.progress import Progress, counted, reported
 from tracker.video.loading import load_video
@@ -52,7 +53,8 @@ class ShownTracks:
         tracks.plot("clip.mp4").save("sheet.png")
 
         Args:
-            video: what was tracked, or all of it where that was a part; whatever `load_video` takes.
+            video: what was tracked, or the whole of which it was a part; whatever `load_video`
+                takes.
             columns: of the sheet.
             rows: of the sheet.
             style: how points are drawn; None as by default.
@@ -98,7 +100,7 @@ class ShownTracks:
         return Path(path)
 
     def _repr_html_(self: WholeTracks) -> str:
-        """Return what notebooks show: a small sheet of the paths, and a table of the first points."""
+        """Return what notebooks show: a small sheet of the paths, a table of the first points."""
         from tracker.points.drawing import as_html
 
         return as_html(self)

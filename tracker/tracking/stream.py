@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +18,10 @@ from tracker.tracking.context import FollowedFrames
 from tracker.tracking.follower import Follower
 from tracker.tracking.follower_state import follower_state, load_follower
 from tracker.tracking.model import TrackingModel
+from tracker.video.arrays import array_of_frames
+
+if TYPE_CHECKING:
+    from tracker.points.rows import QueriesLike
 
 FLOW_MEMORY = 96 * 2**20
 """Bytes of flow that a stream keeps: all pairs of frames within its context, at 640x360."""
@@ -47,13 +52,16 @@ class TrackStream:
         self.num_frames = 0
 
     @torch.inference_mode()
-    def push(self, frames: np.ndarray) -> Tracks:
-        """Return the tracks of the next frames `(T, H, W, 3) uint8`.
+    def push(self, frames: np.ndarray | Tensor | Sequence[Any]) -> Tracks:
+        """Return the tracks of the next frames.
 
         A point whose query frame has not come yet is invisible and stays at its query; once it
         comes, frames before it in the same push are followed, too. Frames of one push see each
         other; what was returned never changes. The tracks' queries count frames from the first of
         this push.
+
+        Args:
+            frames: `(T, H, W, 3) uint8`, a tensor `(T, 3, H, W) uint8`, or a list of pictures.
 
         Raises:
             UserError: frames of another size or type.
@@ -61,6 +69,7 @@ class TrackStream:
         width, height = self._size
         if len(frames) == 0:
             raise UserError("pushed no frames; push at least one")
+        frames = array_of_frames(frames)
         if frames.ndim != 4 or frames.shape[1:] != (height, width, 3) or frames.dtype != np.uint8:
             raise UserError(
                 f"pushed frames have shape {frames.shape} and type {frames.dtype}; this stream "
@@ -75,16 +84,17 @@ class TrackStream:
         queries = tracks.queries - np.array([start, 0, 0], np.float32)
         return replace(tracks, queries=queries)
 
-    def add(self, queries: Queries) -> None:
+    def add(self, queries: QueriesLike) -> None:
         """Follow more points from the next push on; their tracks come after those of the others.
 
         Args:
-            queries: in frames counted from the first that was pushed, and pixels. Their frames
-                may be to come, or among the last `inference.context` that were pushed.
+            queries: whatever `Queries.of` takes, in frames counted from the first that was
+                pushed, and pixels. Their frames may be to come, or among the last `inference.context` that were pushed.
 
         Raises:
             UserError: a query lies outside the frame, or in one that is no longer held.
         """
+        queries = Queries.of(queries)
         queries.check(self._size, max(self.num_frames, int(queries.t.max(initial=0))) + 1)
         first = self.num_frames - self._follower.near.num_frames
         if len(queries) and int(queries.t.min()) < first:
@@ -93,7 +103,7 @@ class TrackStream:
                 f"add points in frames from {first} on"
             )
         self._follower.add(self._tracker.fine_queries(queries, self._size))
-        self.queries = Queries(np.concatenate([self.queries.txy, queries.txy]))
+        self.queries = self.queries + queries
 
     def remove(self, points: Sequence[int]) -> None:
         """Follow some of the points no longer; the others keep their order.
@@ -112,7 +122,7 @@ class TrackStream:
         if not kept:
             raise UserError("a stream follows at least one point; end it instead")
         self._follower.select(torch.tensor(kept, device=self._tracker.device))
-        self.queries = Queries(self.queries.txy[kept])
+        self.queries = self.queries[kept]
 
     def state(self) -> dict[str, Tensor]:
         """Return all that is needed to go on elsewhere, as tensors that safetensors can store."""
