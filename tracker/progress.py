@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -44,6 +45,19 @@ def in_notebook() -> bool:
     return type(shell).__name__ in ("ZMQInteractiveShell", "Shell")
 
 
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Show neither bars nor lines of progress within this."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
 class Bar(tqdm):
     """tqdm's bar on stderr; where that is no terminal, a line each half minute."""
 
@@ -51,6 +65,7 @@ class Bar(tqdm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._in_terminal = in_terminal()
+        kwargs["disable"] = kwargs.get("disable", False) or _hidden.get()
         if not self._in_terminal:
             kwargs["mininterval"] = kwargs["maxinterval"] = SECONDS_BETWEEN_LINES
             kwargs["delay"] = SECONDS_BETWEEN_LINES

@@ -89,7 +89,8 @@ class TrackStream:
 
         Args:
             queries: whatever `Queries.of` takes, in frames counted from the first that was
-                pushed, and pixels. Their frames may be to come, or among the last `inference.context` that were pushed.
+                pushed, and pixels. Their frames may be to come, or among the last
+                `inference.context` that were pushed.
 
         Raises:
             UserError: a query lies outside the frame, or in one that is no longer held.
