@@ -37,7 +37,7 @@ def _tracks_of(
 
 
 if TYPE_CHECKING:
-    from tracker.points.rows import QueriesLike
+    from tracker.points.queries import QueriesLike
     from tracker.video.loading import VideoLike
     from tracker.video.video import Video
 

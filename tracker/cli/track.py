@@ -185,7 +185,8 @@ def track_all(args: argparse.Namespace) -> list[dict[str, Any]]:
 
     def fail(name: str, error: UserError) -> None:
         results[name] = {"video": name, "error": str(error)}
-        print(f"error: {f'{name}: ' if several else ''}{error}", file=sys.stderr)
+        named = not several or name in str(error)
+        print(f"error: {error if named else f'{name}: {error}'}", file=sys.stderr)
 
     jobs: list[Job] = []
     for name in names:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from tracker.points.drawing import DrawingStyle
-    from tracker.points.rows import QueriesLike
     from tracker.video.loading import VideoLike
+
+    QueriesLike = "Queries | ArrayLike | Tensor | pd.DataFrame | Sequence[Sequence[float]]"
 
 
 @dataclass(frozen=True, eq=False, init=False)

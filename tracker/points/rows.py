@@ -13,11 +13,6 @@ from tracker.video.arrays import is_tensor
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
-
-    from tracker.points.queries import Queries
-
-    QueriesLike = Queries | ArrayLike | Tensor | pd.DataFrame | Sequence[Sequence[float]]
 
 
 def rows_of(queries: Any) -> tuple[ArrayLike, list[str] | None]:

@@ -18,7 +18,7 @@ from tracker.tracking.model import TrackingModel
 from tracker.video.video import Video
 
 if TYPE_CHECKING:
-    from tracker.points.rows import QueriesLike
+    from tracker.points.queries import QueriesLike
 
 
 class TrackSession:

@@ -21,7 +21,7 @@ from tracker.tracking.model import TrackingModel
 from tracker.video.arrays import array_of_frames
 
 if TYPE_CHECKING:
-    from tracker.points.rows import QueriesLike
+    from tracker.points.queries import QueriesLike
 
 FLOW_MEMORY = 96 * 2**20
 """Bytes of flow that a stream keeps: all pairs of frames within its context, at 640x360."""

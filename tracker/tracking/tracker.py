@@ -32,7 +32,7 @@ from tracker.tracking.stream import TrackStream
 from tracker.video.loading import load_video
 
 if TYPE_CHECKING:
-    from tracker.points.rows import QueriesLike
+    from tracker.points.queries import QueriesLike
     from tracker.video.loading import VideoLike
 
 TRACK_MEMORY = 256 * 2**20

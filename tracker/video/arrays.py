@@ -107,7 +107,9 @@ def array_of_frames(frames: np.ndarray | Tensor | Sequence[Any]) -> np.ndarray:
     """
     if is_tensor(frames):
         return tensor_frames(frames)
-    return frames if isinstance(frames, np.ndarray) else listed_frames(frames)
+    if isinstance(frames, np.ndarray):
+        return frames
+    return listed_frames(cast("Sequence[Any]", frames))  # `is_tensor` rules nothing out for mypy
 
 
 def listed_frames(frames: Sequence[Any]) -> np.ndarray:

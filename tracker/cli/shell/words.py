@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 
 from tracker.cli.main import COMMANDS
 from tracker.settings.composing import COMMANDS as SETTINGS
@@ -66,13 +67,8 @@ def _commands_of_parser(
     name: str, summary: str, parser: argparse.ArgumentParser
 ) -> Iterator[Command]:
     parts = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    words = [
-        str(choice)
-        for action in parser._actions
-        if not action.option_strings
-        for choice in action.choices or ()
-    ]
-    yield Command(name, summary, tuple(_options(parser)), tuple(words))
+    words = [_choices(action) for action in parser._actions if not action.option_strings]
+    yield Command(name, summary, tuple(_options(parser)), tuple(chain.from_iterable(words)))
     for action in parts:
         summaries = {choice.dest: choice.help for choice in action._choices_actions}
         for part, of_part in action.choices.items():
@@ -84,5 +80,9 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[Option]:
     for action in parser._actions:
         if action.option_strings:
             summary = formatter._expand_help(action) if action.help else ""
-            choices = tuple(map(str, action.choices or ()))
-            yield Option(tuple(action.option_strings), summary, action.nargs != 0, choices)
+            names, takes_value = tuple(action.option_strings), action.nargs != 0
+            yield Option(names, summary, takes_value, _choices(action))
+
+
+def _choices(action: argparse.Action) -> tuple[str, ...]:
+    return tuple(map(str, action.choices or ()))
