@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from tracker.points.drawing import DrawingStyle
     from tracker.video.loading import VideoLike
 
-    QueriesLike = "Queries | ArrayLike | Tensor | pd.DataFrame | Sequence[Sequence[float]]"
+    QueriesLike: TypeAlias = (
+        "Queries | ArrayLike | Tensor | pd.DataFrame | Sequence[Sequence[float]]"
+    )
 
 
 @dataclass(frozen=True, eq=False, init=False)

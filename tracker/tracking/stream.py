@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -128,13 +129,14 @@ class TrackStream:
     def state(self) -> dict[str, Tensor]:
         """Return all that is needed to go on elsewhere, as tensors that safetensors can store."""
         width, height = self._size
-        mark = torch.frombuffer(bytearray(self._tracker.fingerprint.encode()), dtype=torch.uint8)
         state = {
-            "tracker": mark,
+            "tracker": _stored(self._tracker.fingerprint),
             "size": torch.tensor([width, height]),
             "num_frames": torch.tensor(self.num_frames),
             "queries": torch.from_numpy(self.queries.txy.copy()),
         }
+        if self.queries.names is not None:
+            state["names"] = _stored(json.dumps(self.queries.names))
         if self._before is not None:
             state["before"] = torch.from_numpy(self._before.copy())
         return state | follower_state(self._follower)
@@ -150,9 +152,11 @@ class TrackStream:
             UserError: it is no state, or one of another tracker or frame size.
         """
         try:
-            mark = bytes(state["tracker"].tolist()).decode()
+            mark = _text(state["tracker"])
+            names = json.loads(_text(state["names"])) if "names" in state else None
             width, height = (int(side) for side in state["size"])
-            queries, num_frames = Queries(state["queries"].numpy()), int(state["num_frames"])
+            queries = Queries(state["queries"].numpy(), names)
+            num_frames = int(state["num_frames"])
         except KeyError as error:
             raise UserError(f"this is not the state of a stream: {error} is missing") from error
         if mark != self._tracker.fingerprint:
@@ -181,3 +185,12 @@ class TrackStream:
         self._before = history[-window:].copy()
         self.num_frames += len(frames)
         return result
+
+
+def _stored(text: str) -> Tensor:
+    """Return a text as a tensor, for safetensors holds nothing else."""
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+
+
+def _text(stored: Tensor) -> str:
+    return bytes(stored.tolist()).decode()
