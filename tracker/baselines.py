@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from tracker.points.geometry import inside_frame
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.progress import Progress, reported
-from tracker.video.video import Video
+from tracker.video.loading import load_video
 
 
 def _tracks_of(
@@ -35,13 +36,20 @@ def _tracks_of(
     )
 
 
+if TYPE_CHECKING:
+    from tracker.points.queries import QueriesLike
+    from tracker.video.loading import VideoLike
+    from tracker.video.video import Video
+
+
 class StaticTracker:
     """Every point stays where it was asked for. The floor that any tracker must beat."""
 
     def track(
-        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+        self, video: VideoLike, queries: QueriesLike, progress: Progress | bool | None = None
     ) -> Tracks:
         """Return tracks that stay at their queries; see `Tracker.track`."""
+        video, queries = load_video(video), Queries.of(queries)
         queries.check(video.size, len(video))
         xy = np.repeat(queries.xy[:, None], len(video), axis=1)
         visible = np.ones(xy.shape[:2], bool)
@@ -72,12 +80,13 @@ class LucasKanadeTracker:
         self.max_round_trip = max_round_trip
 
     def track(
-        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+        self, video: VideoLike, queries: QueriesLike, progress: Progress | bool | None = None
     ) -> Tracks:
         """Follow queries frame by frame, one direction of time after the other.
 
         See `Tracker.track`.
         """
+        video, queries = load_video(video), Queries.of(queries)
         queries.check(video.size, len(video))
         count, length = len(queries), len(video)
         xy = np.repeat(queries.xy[:, None], length, axis=1)

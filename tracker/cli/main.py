@@ -28,6 +28,7 @@ COMMANDS = {
     "matching": ("matching", "how well frozen features find points"),
     "plot": ("results.plot", "draw the curves of a training run"),
     "table": ("results.table", "fill a document's results table from evaluations"),
+    "completion": ("shell.completion", "print completions for bash, zsh or fish"),
 }
 """Each command's module in this package, and what it does."""
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tracker.errors import UserError
 from tracker.extras import needs
 from tracker.files import UNREADABLE, atomic_path
 from tracker.points.geometry import inside_frame
-from tracker.points.names import Names, check_names, take_names
+from tracker.points.names import Names, check_names, chosen_rows, points_named, take_names
+from tracker.points.showing import ShownTracks
 from tracker.points.storing import read_csv, read_npz, write_npz
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class Tracks:
+class Tracks(ShownTracks):
     """The paths of `N` points through `T` frames.
 
     Attributes:
@@ -124,6 +125,45 @@ class Tracks:
             and np.array_equal(self.queries, other.queries, equal_nan=True)
             and self.names == other.names
         )
+
+    def __getitem__(self, index: int | str | slice | np.ndarray | list[int]) -> Tracks:
+        """Return some of the tracks: one by its number, those of a name, or as NumPy chooses rows.
+
+        tracks["left eye"].xy[0]
+
+        Raises:
+            IndexError: there is no such track.
+            UserError: none has that name.
+        """
+        return self.select_points(chosen_rows(self.names, index))
+
+    def __iter__(self) -> Iterator[Tracks]:
+        """Yield each track by itself."""
+        return (self[point] for point in range(len(self)))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """Return `xy`; NumPy would take the tracks for a sequence of sequences."""
+        return np.array(self.xy, dtype, copy=copy)
+
+    def position(self, point: int | str, t: int) -> tuple[float, float]:
+        """Return where a point is in frame `t`, in pixels; a guess where it is not `visible`.
+
+        Args:
+            point: its number, or a name that it alone has.
+            t: frame number, from 0.
+
+        Raises:
+            UserError: there is no such point or frame, or several points have that name.
+        """
+        found = points_named(self.names, point) if isinstance(point, str) else [int(point)]
+        if len(found) > 1:
+            numbers = ", ".join(map(str, found))
+            raise UserError(f"points {numbers} are called {point!r}; give one of the numbers")
+        for value, count, name in ((found[0], len(self), "point"), (t, self.num_frames, "frame")):
+            if not 0 <= value < count:
+                raise UserError(f"{name} {value} is none of the tracks' 0..{count - 1}")
+        x, y = self.xy[found[0], t].tolist()
+        return x, y
 
     def select_points(self, index: slice | np.ndarray | list[int]) -> Tracks:
         """Return the tracks of some points, chosen as NumPy chooses rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from tracker.progress import Progress, Share, reported
 from tracker.tracking.blocks import follow_blocks
 from tracker.tracking.model import TrackingModel
 from tracker.video.video import Video
+
+if TYPE_CHECKING:
+    from tracker.points.queries import QueriesLike
 
 
 class TrackSession:
@@ -35,11 +39,11 @@ class TrackSession:
         self._last = (0, video.read(0, 0))
 
     @torch.inference_mode()
-    def track(self, queries: Queries, progress: Progress | bool | None = None) -> Tracks:
+    def track(self, queries: QueriesLike, progress: Progress | bool | None = None) -> Tracks:
         """Follow queries through the whole video, forwards and backwards in time.
 
         Args:
-            queries: in frames and pixels of the video.
+            queries: in frames and pixels of the video, whatever `Queries.of` takes.
             progress: as `PointTracker.track` takes it.
 
         Returns:
@@ -48,7 +52,7 @@ class TrackSession:
         Raises:
             UserError: a query lies outside the video, or frames cannot be decoded.
         """
-        tracker, video = self._tracker, self._video
+        tracker, video, queries = self._tracker, self._video, Queries.of(queries)
         queries.check(video.size, len(video))
         with reported(progress, len(video), "tracking") as on_progress:
             found = follow_blocks(

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain, count
 from pathlib import Path
 
-import numpy as np
-
 from tracker.errors import UserError
 from tracker.files import results_folder
 from tracker.formats.registry import FORMATS, check_installed, format_of
-from tracker.points.drawing import DrawingStyle, contact_sheet, overlay, write_image
+from tracker.points.drawing import DrawingStyle, contact_sheet, write_image
 from tracker.points.tracks import Tracks
-from tracker.progress import Progress
 from tracker.video.video import Video
-from tracker.video.writing import write_video
 
 KINDS = ("npz", "csv", "png", "mp4")
 """What a run writes, in this order; formats of other programs come after them."""
@@ -139,12 +135,17 @@ class OutputFiles:
                 write_image(path, contact_sheet(video, tracks, style=style))
             else:
                 with progress_bar("drawing", total=len(video)) as progress:
-                    pictures = overlay(video, tracks, truth, style)
-                    write_video(path, _counted(pictures, len(video), progress), video.fps)
+                    tracks.render(video, path, style, truth, progress)
             yield path
 
 
-def choose_files(out: str | None, save: str | None, overwrite: bool, default: Path) -> OutputFiles:
+def choose_files(
+    out: str | None,
+    save: str | None,
+    overwrite: bool,
+    default: Path,
+    taken: Collection[Path] = (),
+) -> OutputFiles:
     """Return what is to be written.
 
     Args:
@@ -152,15 +153,18 @@ def choose_files(out: str | None, save: str | None, overwrite: bool, default: Pa
         save: kinds with commas between them, or None for all.
         overwrite: whether files that are there may be replaced.
         default: a folder; where it holds tracks, the same name with the next free number.
+        taken: folders that other videos of the run have.
 
     Raises:
         UserError: there is no such kind, or something would be overwritten.
     """
-    kinds = _choose_kinds(save)
+    kinds = choose_kinds(save)
     if out == "":
         raise UserError("--out is empty; name a folder, or a file such as result.mp4")
     if out is None:
-        folder = free_folder(default, lambda f: bool(_tracks_in(f)) and not overwrite)
+        folder = free_folder(
+            default, lambda f: f in taken or (bool(_tracks_in(f)) and not overwrite)
+        )
     else:
         folder = Path(out)
         suffix = folder.suffix[1:].lower()
@@ -175,8 +179,48 @@ def choose_files(out: str | None, save: str | None, overwrite: bool, default: Pa
         if suffix in OTHER_KINDS and not folder.exists():
             names = ", ".join(f".{kind}" for kind in KINDS)
             raise UserError(f"--out {out}: files end in {names}; name one of those, or a folder")
-        if _tracks_in(folder) and not overwrite:
-            raise UserError(f"{out} holds tracks; add --overwrite to replace them, or choose --out")
+        _check_free(folder, overwrite)
+    return _files_in(folder, kinds)
+
+
+def choose_files_of_one(
+    out: str, save: str | None, overwrite: bool, name: str, taken: Collection[Path]
+) -> OutputFiles:
+    """Return what is to be written of one of several videos, in a folder of its own in `out`.
+
+    Args:
+        out: a folder.
+        save: kinds with commas between them, or None for all.
+        overwrite: whether files that are there may be replaced.
+        name: of the video's folder, numbered where another of the run has it.
+        taken: folders that other videos of the run have.
+
+    Raises:
+        UserError: there is no such kind, or something would be overwritten.
+    """
+    folder = free_folder(Path(out) / name, lambda f: f in taken)
+    _check_free(folder, overwrite)
+    return _files_in(folder, choose_kinds(save))
+
+
+def check_folder(out: str) -> None:
+    """Check that `--out` may be a folder of several videos' results.
+
+    Raises:
+        UserError: it is the name of one file.
+    """
+    suffix = Path(out).suffix[1:].lower()
+    one_file = suffix in KINDS or suffix in OTHER_KINDS or format_of(Path(out)) is not None
+    if one_file and not Path(out).is_dir():
+        raise UserError(f"--out {out} is one file for several videos; name a folder")
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if _tracks_in(folder) and not overwrite:
+        raise UserError(f"{folder} holds tracks; add --overwrite to replace them, or choose --out")
+
+
+def _files_in(folder: Path, kinds: list[str]) -> OutputFiles:
     paths = {folder / f"tracks{suffix}": kind for kind in kinds for suffix in _suffixes(kind)}
     for path, kind in paths.items():
         _check_installed(kind, path)
@@ -189,7 +233,12 @@ def free_folder(default: Path, taken: Callable[[Path], bool]) -> Path:
     return next(folder for folder in chain([default], numbered) if not taken(folder))
 
 
-def _choose_kinds(save: str | None) -> list[str]:
+def choose_kinds(save: str | None) -> list[str]:
+    """Return the kinds of files that `--save` names, all of `KINDS` without it.
+
+    Raises:
+        UserError: there is no such kind.
+    """
     names = list(KINDS) if save is None else [name.strip() for name in save.split(",")]
     known = list(dict.fromkeys([*KINDS, *FORMATS]))
     wrong = [name for name in names if name not in known]
@@ -213,11 +262,3 @@ def _tracks_in(folder: Path) -> list[Path]:
     kinds = dict.fromkeys([*KINDS, *FORMATS])
     paths = (folder / f"tracks{suffix}" for kind in kinds for suffix in _suffixes(kind))
     return [path for path in paths if path.exists()]
-
-
-def _counted(
-    pictures: Iterable[np.ndarray], total: int, progress: Progress
-) -> Iterator[np.ndarray]:
-    for number, picture in enumerate(pictures, start=1):
-        yield picture
-        progress(number, total)

@@ -17,7 +17,12 @@ def add_query_options(track: argparse.ArgumentParser) -> None:
     points.add_argument(
         "--grid", type=int, metavar="N", help="an NxN grid over the frame (10) or each object (16)"
     )
-    points.add_argument("--points", nargs="+", metavar="t,x,y", help="points one by one")
+    points.add_argument(
+        "--points",
+        nargs="+",
+        metavar="[NAME=]t,x,y",
+        help="points one by one, such as 0,120,64 or 'left eye=0,120,64'",
+    )
     points.add_argument(
         "--queries",
         metavar="FILE",
@@ -71,7 +76,7 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
     Raises:
         UserError: options that exclude each other, or queries that do not fit the video.
     """
-    _check_options(args)
+    check_query_options(args)
     if not 0 <= args.at < len(video):
         raise UserError(f"--at {args.at} is not a frame of the video (0..{len(video) - 1})")
     if args.queries_from is not None:
@@ -91,7 +96,12 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
     return queries.check(video.size, len(video))
 
 
-def _check_options(args: argparse.Namespace) -> None:
+def check_query_options(args: argparse.Namespace) -> None:
+    """Check that the options fit each other, whatever the video.
+
+    Raises:
+        UserError: they exclude each other.
+    """
     sources = {
         "--points": args.points,
         "--queries": args.queries,
