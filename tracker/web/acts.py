@@ -111,9 +111,7 @@ ACTS: dict[str, Callable[[Work, Request], None]] = {
     "unmark": lambda work, request: work.board.unmark(int(request["number"]), int(request["t"])),
     "delete": lambda work, request: work.board.delete(int(request["number"])),
     "clear": lambda work, request: work.board.clear(),
-    "rename": lambda work, request: work.board.rename(
-        int(request["number"]), str(request["name"])
-    ),
+    "rename": lambda work, request: work.board.rename(int(request["number"]), str(request["name"])),
     "recolour": lambda work, request: work.board.recolour(
         int(request["number"]), str(request["colour"])
     ),

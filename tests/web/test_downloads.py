@@ -1,0 +1,75 @@
+"""What is taken home is what the page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tracker.errors import UserError
+from tracker.points.tracks import Tracks
+from tracker.video.loading import load_video
+from tracker.web.downloads import KINDS, write_download
+from tracker.web.drawing import View, confidence_colours, drawn_frames
+from tracker.web.visits import Visit, Visits
+
+
+@pytest.fixture
+def visit(lk_visits: Visits, clip: Path) -> Visit:
+    visit = lk_visits.begin("one")
+    frames = load_video(clip, stop=6).read()
+    np.save(visit.folder / "six.npy", frames)
+    visit.open(visit.folder / "six.npy")
+    visit.work.board.add(0, 20.5, 20.5)
+    visit.work.board.add(2, 40.5, 30.5)
+    visit.work.track(lambda done, total: None)
+    return visit
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_written_and_only_the_last_is_kept(visit: Visit, kind: str) -> None:
+    moved: list[tuple[int, int]] = []
+    for _ in range(2):
+        path = write_download(visit, kind, View(), lambda *steps: moved.append(steps))
+    assert path.name.startswith("six-tracks.") and path.stat().st_size > 0
+    assert len(list(visit.folder.glob("download-*"))) == 1
+    assert moved == ([(done, 6) for done in range(1, 7)] * 2 if kind == "mp4" else [])
+    if kind == "mp4":
+        assert len(load_video(path)) == 6
+    if kind in ("csv", "npz"):
+        assert Tracks.load(path) == visit.work.tracks().shown_from(0.25)
+
+
+def test_certainty_says_what_is_visible(visit: Visit) -> None:
+    path = write_download(visit, "npz", View(certainty=0.99), lambda done, total: None)
+    tracks = Tracks.load(path)
+    np.testing.assert_array_equal(tracks.visible, tracks.confidence > 0.99)
+
+
+def test_nothing_is_written_before_points_are_followed(visit: Visit) -> None:
+    visit.work.board.add(0, 1, 1)
+    with pytest.raises(UserError, match="press Track"):
+        write_download(visit, "csv", View(), lambda done, total: None)
+    assert not list(visit.folder.rglob("*.csv"))
+
+
+def test_points_are_drawn_in_their_colours_beside_the_video(visit: Visit) -> None:
+    visit.work.board.recolour(1, "#0000ff")
+    work, points = visit.work, visit.work.board.points
+    tracks = work.tracks()
+    plain = next(drawn_frames(work.reopened(), tracks.shown_from(1), points, View(trail=0)))
+    both = next(drawn_frames(work.reopened(), tracks, points, View(side_by_side=True)))
+    height, width = plain.shape[:2]
+    assert both.shape == (height, 2 * width, 3)
+    x, y = (tracks.xy[0, 0] * height / 48).astype(int)
+    np.testing.assert_array_equal(both[y, width + x], [0, 0, 255])
+    assert (both[y, x] != [0, 0, 255]).any()
+    certain = next(drawn_frames(work.reopened(), tracks, points, View(by_confidence=True)))
+    np.testing.assert_array_equal(certain[y, x], confidence_colours(tracks.confidence[:1, 0])[0])
+
+
+def test_confidence_goes_from_red_to_green() -> None:
+    colours = confidence_colours(np.array([0, 1, 0.5, np.nan, 2])).tolist()
+    assert colours[0] == colours[3] == [255, 70, 60] and colours[1] == colours[4] == [60, 205, 70]
+    assert colours[2] == [158, 138, 65]
