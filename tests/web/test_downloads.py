@@ -11,7 +11,7 @@ from tracker.errors import UserError
 from tracker.points.tracks import Tracks
 from tracker.video.loading import load_video
 from tracker.web.downloads import KINDS, write_download
-from tracker.web.drawing import View, confidence_colours, drawn_frames
+from tracker.web.drawing import View
 from tracker.web.visits import Visit, Visits
 
 
@@ -52,24 +52,3 @@ def test_nothing_is_written_before_points_are_followed(visit: Visit) -> None:
     with pytest.raises(UserError, match="press Track"):
         write_download(visit, "csv", View(), lambda done, total: None)
     assert not list(visit.folder.rglob("*.csv"))
-
-
-def test_points_are_drawn_in_their_colours_beside_the_video(visit: Visit) -> None:
-    visit.work.board.recolour(1, "#0000ff")
-    work, points = visit.work, visit.work.board.points
-    tracks = work.tracks()
-    plain = next(drawn_frames(work.reopened(), tracks.shown_from(1), points, View(trail=0)))
-    both = next(drawn_frames(work.reopened(), tracks, points, View(side_by_side=True)))
-    height, width = plain.shape[:2]
-    assert both.shape == (height, 2 * width, 3)
-    x, y = (tracks.xy[0, 0] * height / 48).astype(int)
-    np.testing.assert_array_equal(both[y, width + x], [0, 0, 255])
-    assert (both[y, x] != [0, 0, 255]).any()
-    certain = next(drawn_frames(work.reopened(), tracks, points, View(by_confidence=True)))
-    np.testing.assert_array_equal(certain[y, x], confidence_colours(tracks.confidence[:1, 0])[0])
-
-
-def test_confidence_goes_from_red_to_green() -> None:
-    colours = confidence_colours(np.array([0, 1, 0.5, np.nan, 2])).tolist()
-    assert colours[0] == colours[3] == [255, 70, 60] and colours[1] == colours[4] == [60, 205, 70]
-    assert colours[2] == [158, 138, 65]

@@ -64,15 +64,11 @@ class Limits:
             )
 
 
-def check_contents(path: Path, name: str) -> None:
+def check_contents(path: Path) -> None:
     """Refuse an uploaded file that is text.
 
     ffmpeg follows playlists to other files of this machine, which are not the visitor's to see;
     a playlist is text, and a video is not.
-
-    Args:
-        path: of the file.
-        name: that the visitor gave it.
 
     Raises:
         UserError: it is empty, or text.
@@ -80,11 +76,11 @@ def check_contents(path: Path, name: str) -> None:
     with path.open("rb") as file:
         head = file.read(4096)
     if not head:
-        raise UserError(f"{name} is empty (0 bytes); choose another file")
+        raise UserError(f"{path.name} is empty (0 bytes); choose another file")
     # A character may be cut off at the end of what was read.
     ends = (head, head[:-1], head[:-2], head[:-3])
     if b"\0" not in head and any(_is_utf8(part) for part in ends):
-        raise UserError(f"{name} is text and not a video; choose a video file")
+        raise UserError(f"{path.name} is text and not a video; choose a video file")
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -17,8 +17,8 @@ from tracker.extras import needs
 from tracker.web.downloads import KINDS, write_download
 from tracker.web.drawing import View
 from tracker.web.routes import STATIC, visit_routes
-from tracker.web.visits import Visits
-from tracker.web.work import Stopped
+from tracker.web.visits import Visit, Visits
+from tracker.web.work import Stopped, Work
 
 # Before Gradio is imported: it and the hub's library would tell their makers of its use.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -30,6 +30,11 @@ with needs("web"):
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 HEAD = '<script type="module" src="stage/stage.js"></script>'
+
+BEGIN = """async token => {
+  while (!window.stage) await new Promise(done => setTimeout(done, 50));  // its script may be late
+  await window.stage.begin(token);
+}"""
 
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 MONO_FONTS = ["ui-monospace", "monospace"]
@@ -54,25 +59,33 @@ def build_page(visits: Visits, certainty: float, may_name_paths: bool) -> gr.Blo
         visits.end(_key(request))
 
     def open_path(path: str, request: gr.Request) -> str:
-        _told(lambda: visits.of(_key(request)).open(Path(path.strip()).expanduser()))
+        _visiting(visits, request, lambda visit: visit.open(Path(path.strip()).expanduser()))
         return _line("")
 
     def track(request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:  # noqa: B008
-        return _told(lambda: _track(visits, _key(request), progress))
+        return _visiting(visits, request, lambda visit: _track(visit.work, progress))
 
     def stop(request: gr.Request) -> None:
-        _told(lambda: visits.of(_key(request)).work.stop())
+        _visiting(visits, request, lambda visit: visit.work.stop())
 
     def download(
         kind: str,
-        *view: Any,
+        certainty: float,
+        trail: int,
+        by_confidence: bool,
+        side_by_side: bool,
+        names: bool,
         request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008  so Gradio finds it
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  this is how Gradio finds it
     ) -> tuple[str, str]:
-        visit = visits.of(_key(request))
+        view = View(certainty, trail, by_confidence, side_by_side, names)
+
+        def write(visit: Visit) -> str:
+            path = write_download(visit, kind, view, _shown(progress, "drawing"))
+            return f"visits/{visit.token}/files/{path.parent.name}/{path.name}"
+
         progress(0, desc=f"writing {kind}")
-        path = _told(lambda: write_download(visit, kind, View(*view), _shown(progress, "drawing")))
-        return f"visits/{visit.token}/files/{path.parent.name}/{path.name}", _line("")
+        return _visiting(visits, request, write), _line("")
 
     with gr.Blocks(
         title="vjepa-tracker", analytics_enabled=False, delete_cache=(600, 600), fill_width=True
@@ -97,22 +110,24 @@ def build_page(visits: Visits, certainty: float, may_name_paths: bool) -> gr.Blo
                 kinds = [(f"{kind}: {what}", kind) for kind, what in KINDS.items()]
                 kind = gr.Dropdown(kinds, value="mp4", label="Download", elem_id="kind")
                 fetch = gr.Button("Download", elem_id="download")
-                with gr.Group(visible=may_name_paths):
-                    path = gr.Textbox(label="Open a path of this computer", elem_id="path")
-                    opener = gr.Button("Open", elem_id="open")
+                if may_name_paths:
+                    with gr.Group():
+                        path = gr.Textbox(label="Open a path of this computer", elem_id="path")
+                        opener = gr.Button("Open", elem_id="open")
 
         hand_over = {"js": "(...values) => window.stage.view(...values)", "queue": False}
-        page.load(begin, None, token).success(
-            None, token, None, js="token => window.stage.begin(token)"
-        ).then(None, view, None, **hand_over)
+        page.load(begin, None, token).success(None, token, None, js=BEGIN).then(
+            None, view, None, **hand_over
+        )
         for control in view:
             control.change(None, view, None, **hand_over)
         page.unload(end)
         reload = {"fn": None, "js": "() => window.stage.reload()"}
         run.click(track, None, status, concurrency_limit=1, concurrency_id="track").then(**reload)
         halt.click(stop, None, None, queue=False)
-        opened: Any = gr.on([opener.click, path.submit], open_path, path, status)
-        opened.success(**reload)
+        if may_name_paths:
+            opened: Any = gr.on([opener.click, path.submit], open_path, path, status)
+            opened.success(**reload)
         fetch.click(
             download, [kind, *view], [address, status], concurrency_limit=2, concurrency_id="draw"
         ).success(None, address, None, js="address => window.stage.download(address)")
@@ -192,8 +207,20 @@ def _told(work: Callable[[], Any]) -> Any:
         raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from error
 
 
-def _track(visits: Visits, key: str, progress: gr.Progress) -> str:
-    work = visits.of(key).work
+def _visiting(visits: Visits, request: gr.Request, do: Callable[[Visit], Any]) -> Any:
+    """Return what `do` does for the visitor who asks; told as `_told` does."""
+
+    def work() -> Any:
+        visit = visits.of(_key(request))
+        try:
+            return do(visit)
+        except UserError as error:
+            raise UserError(visit.plain(error)) from error
+
+    return _told(work)
+
+
+def _track(work: Work, progress: gr.Progress) -> str:
     progress(0, desc="tracking")
     started = time.perf_counter()
     try:

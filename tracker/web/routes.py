@@ -41,7 +41,7 @@ def visit_routes(visits: Visits) -> list[BaseRoute]:
             try:
                 return await answer(request, visit)
             except UserError as error:
-                return _error(str(error), 422)
+                return _error(visit.plain(error), 422)
 
         return Route(f"/visits/{{token}}/{path}", endpoint, methods=[method])
 

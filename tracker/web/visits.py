@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from pathlib import Path
 from shutil import rmtree
 from threading import Lock
@@ -14,6 +15,9 @@ from tracker.web.limits import Limits, check_contents
 from tracker.web.work import Work
 
 LONGEST_NAME = 80
+
+IDLE = 3600.0
+"""Seconds after which somebody who does nothing makes room for others."""
 
 
 class Visit:
@@ -30,6 +34,8 @@ class Visit:
         """Who knows it is this visitor."""
         self.folder = folder
         self.limits = limits
+        self.seen = time.monotonic()
+        """When they last did something."""
         self._tracker = tracker
         self._work: Work | None = None
         self._opened = 0
@@ -62,12 +68,11 @@ class Visit:
             UserError: no video, a damaged one, or one beyond the limits.
         """
         try:
-            check_contents(path, path.name)
+            check_contents(path)
             self.open(path)
         except UserError as error:
             rmtree(path.parent, ignore_errors=True)
-            # The folder is nothing that the visitor knows.
-            raise UserError(str(error).replace(str(path), path.name)) from error
+            raise UserError(self.plain(error)) from error
         for folder in self.folder.iterdir():
             if folder != path.parent:
                 rmtree(folder, ignore_errors=True)
@@ -83,6 +88,10 @@ class Visit:
         if self._work is not None:
             self._work.stop()
         self._work = work
+
+    def plain(self, error: UserError) -> str:
+        """Return an error's line without the folder, which is nothing that the visitor knows."""
+        return re.sub(rf"{re.escape(str(self.folder))}/\w+/", "", str(error))
 
     def close(self) -> None:
         """Stop what is running, and delete the visitor's files."""
@@ -122,6 +131,9 @@ class Visits:
         folder = self._root / secrets.token_hex(8)
         visit = Visit(folder, self._tracker, self._limits)
         with self._lock:
+            idle = [k for k, v in self._visits.items() if time.monotonic() - v.seen > IDLE]
+            for other in idle if len(self._visits) >= self._limits.visitors else []:
+                self._visits.pop(other).close()
             if len(self._visits) >= self._limits.visitors:
                 raise UserError(
                     f"there are {len(self._visits)} visitors already, and no room for more; "
@@ -149,10 +161,14 @@ class Visits:
         visit = self._visits.get(key)
         if visit is None:
             raise UserError("this page is not known here any more; reload it")
+        visit.seen = time.monotonic()
         return visit
 
     def find(self, token: str) -> Visit | None:
         """Return the visitor who has this token, if any."""
         with self._lock:
             visits = list(self._visits.values())
-        return next((v for v in visits if secrets.compare_digest(v.token, token)), None)
+        found = [v for v in visits if secrets.compare_digest(v.token.encode(), token.encode())]
+        for visit in found:
+            visit.seen = time.monotonic()
+        return found[0] if found else None
