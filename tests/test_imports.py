@@ -15,6 +15,7 @@ LEVELS = [
     ("extras", "files", "devices", "memory", "progress", "settings"),
     ("video",),
     ("points",),
+    ("formats",),
     ("registry", "scenes", "features", "flow"),
     ("baselines", "datasets", "head"),
     ("tracking",),

@@ -14,6 +14,27 @@ from tracker.progress import Progress, reported
 from tracker.video.video import Video
 
 
+def _tracks_of(
+    video: Video,
+    queries: Queries,
+    xy: np.ndarray,
+    visible: np.ndarray,
+    confidence: np.ndarray | None = None,
+) -> Tracks:
+    """Return the tracks of a video, which know its size, its rate and which frames they are of."""
+    return Tracks(
+        xy,
+        visible,
+        queries.txy,
+        video.size,
+        video.fps,
+        confidence,
+        queries.names,
+        video.source_frames.start,
+        video.source_frames.step,
+    )
+
+
 class StaticTracker:
     """Every point stays where it was asked for. The floor that any tracker must beat."""
 
@@ -26,7 +47,7 @@ class StaticTracker:
         visible = np.ones(xy.shape[:2], bool)
         with reported(progress, len(video), "tracking") as move:
             move(len(video), len(video))
-        return Tracks(xy, visible, queries.txy, video.size, video.fps, names=queries.names)
+        return _tracks_of(video, queries, xy, visible)
 
 
 class LucasKanadeTracker:
@@ -73,9 +94,7 @@ class LucasKanadeTracker:
                     done += 1
                     move(min(done, total), total)
         confidence[~inside_frame(xy, video.size)] = 0
-        visible = confidence > 0
-        names = queries.names
-        return Tracks(xy, visible, queries.txy, video.size, video.fps, confidence, names)
+        return _tracks_of(video, queries, xy, confidence > 0, confidence)
 
     def _follow(
         self,

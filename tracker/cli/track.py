@@ -40,6 +40,7 @@ examples:
   vjepa-tracker track clip.mp4 --start 300 --queries outputs/clip/tracks.npz --queries-from 300
   vjepa-tracker track clip.mp4 --corners 200 --at 50      the 200 best corners of frame 50
   vjepa-tracker track clip.mp4 --out result.mp4           only the video that shows the points
+  vjepa-tracker track clip.mp4 --save mp4,nuke,sleap      files of other programs as well
   vjepa-tracker track clip.mp4 --draw trail=24,names      longer trails, names of points
   vjepa-tracker track clip.mp4 --set inference.block=24 --set fine_size=[384,384]
   vjepa-tracker track frames/ --fps 30 --start 100 --stop 400 --stride 2

@@ -298,13 +298,17 @@ class Queries:
         return Queries(self.txy, [f"{group}/{number}" for number in range(1, len(self) + 1)])
 
     @classmethod
-    def load(cls, path: str | Path) -> Queries:
-        """Read queries from a `.csv`, `.json` or `.npz` file; see `tracker.points.reading`.
+    def load(cls, path: str | Path, frames: range | None = None) -> Queries:
+        """Read queries from a file; see `tracker.points.reading`.
+
+        Args:
+            path: `.csv`, `.json` or `.npz`, or known places of points in a file of another program.
+            frames: which frames of the whole video are read; other programs number all of them.
 
         Raises:
             UserError: missing, malformed, or of another type.
         """
-        rows, names = read_queries(path)
+        rows, names = read_queries(path, frames)
         try:
             return cls(rows, names)
         except UserError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -58,7 +60,9 @@ class TrackSession:
                 self._memory,
                 on_progress,
             )
-        return tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+        tracks = tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+        frames = video.source_frames
+        return replace(tracks, start=frames.start, stride=frames.step)
 
     def _features(self, start: int, stop: int) -> FrameFeatures:
         """Return the features of the block of frames `start..stop-1`."""

@@ -21,7 +21,8 @@ def add_query_options(track: argparse.ArgumentParser) -> None:
     points.add_argument(
         "--queries",
         metavar="FILE",
-        help=".csv, .json or .npz of t,x,y, or the tracks of an earlier run",
+        help=".csv, .json or .npz of t,x,y, the tracks of an earlier run, or labels of DeepLabCut "
+        "(.csv), SLEAP (.slp), CVAT (.xml), napari (.csv), VOT (query_*.txt)",
     )
     points.add_argument(
         "--queries-from",
@@ -80,7 +81,7 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
     elif args.points:
         queries = Queries.parse(args.points)
     elif args.queries:
-        queries = Queries.load(args.queries)
+        queries = Queries.load(args.queries, video.source_frames)
     else:
         frames = choose_query_frames(args, video)
         queries = Queries.concat([_place(args, video, t) for t in frames])
