@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tracker.errors import UserError
+from tracker.formats.registry import FORMATS
 from tracker.points.tracks import Tracks
 from tracker.video.loading import load_video
 from tracker.web.downloads import KINDS, write_download
@@ -39,6 +41,17 @@ def test_every_kind_is_written_and_only_the_last_is_kept(visit: Visit, kind: str
         assert len(load_video(path)) == 6
     if kind in ("csv", "npz"):
         assert Tracks.load(path) == visit.work.tracks().shown_from(0.25)
+
+
+def test_every_format_can_be_downloaded() -> None:
+    names = {kind.split(" ")[0] for kind in KINDS}
+    assert names == {"mp4", "png", "npz", *FORMATS} and len(KINDS) > len(names)
+
+
+def test_folders_come_as_archives(visit: Visit) -> None:
+    path = write_download(visit, "vot", View(), lambda done, total: None)
+    with zipfile.ZipFile(path) as archive:
+        assert len(archive.namelist()) == 2 and path.suffix == ".zip"
 
 
 def test_certainty_says_what_is_visible(visit: Visit) -> None:

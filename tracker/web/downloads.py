@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from shutil import rmtree
+from shutil import make_archive, rmtree
 
+from tracker.formats.registry import FORMATS, Format, save_tracks
 from tracker.points.drawing import DrawingStyle, contact_sheet, write_image
 from tracker.video.writing import write_video
 from tracker.web.drawing import View, drawn_frames
@@ -15,11 +16,21 @@ from tracker.web.work import Work
 
 FOLDER = "download"
 
+
+def _format_kinds(name: str, known: Format) -> dict[str, str]:
+    """Return the downloads of a format by name, and what each is; one for each kind of file."""
+    if len(known.suffixes) == 1:
+        return {name: known.summary}
+    return {f"{name} {suffix}": known.summary for suffix in known.suffixes}
+
+
 KINDS = {
     "mp4": "the video with the points drawn",
     "png": "contact sheet with the points drawn",
     "npz": "all arrays, for Python",
-    "csv": "table, a row for each point and frame",
+    **{
+        k: what for name, known in FORMATS.items() for k, what in _format_kinds(name, known).items()
+    },
 }
 """What can be downloaded, and what it is."""
 
@@ -39,19 +50,32 @@ def write_download(
         The file.
 
     Raises:
-        UserError: points have not been followed, or the file cannot be written.
+        UserError: points have not been followed, the format's extra is not installed, or the file
+            cannot be written.
     """
-    work = visit.work
     for old in visit.folder.glob(f"{FOLDER}-*"):
         rmtree(old, ignore_errors=True)
     folder = visit.folder / f"{FOLDER}-{secrets.token_hex(4)}"
     folder.mkdir()
-    path = folder / f"{Path(work.name).stem}-tracks.{kind}"
-    _WRITERS[kind](work, path, view, progress)
+    stem = f"{Path(visit.work.name).stem}-tracks"
+    if kind == "mp4":
+        return _write_video(visit.work, folder / f"{stem}.mp4", view, progress)
+    tracks = visit.work.tracks().shown_from(view.certainty)
+    if kind == "png":
+        style = DrawingStyle(trail=view.trail, names=view.names)
+        sheet = contact_sheet(visit.work.reopened(), tracks, style=style)
+        return write_image(folder / f"{stem}.png", sheet)
+    if kind == "npz":
+        return tracks.save(folder / f"{stem}.npz")
+    name, _, suffix = kind.partition(" ")
+    path = folder / f"{stem}{suffix or FORMATS[name].suffixes[0]}"
+    save_tracks(tracks, path, name)
+    if path.is_dir():  # a browser downloads files alone
+        return Path(make_archive(str(path), "zip", path))
     return path
 
 
-def _write_video(work: Work, path: Path, view: View, progress: Callable[[int, int], None]) -> None:
+def _write_video(work: Work, path: Path, view: View, progress: Callable[[int, int], None]) -> Path:
     with work.lock:
         points, tracks = work.board.points, work.tracks().shown_from(view.certainty)
     drawn = 0
@@ -62,16 +86,4 @@ def _write_video(work: Work, path: Path, view: View, progress: Callable[[int, in
         progress(drawn, work.num_frames)
 
     write_video(path, drawn_frames(work.reopened(), tracks, points, view), work.fps, on_frame)
-
-
-def _write_sheet(work: Work, path: Path, view: View, progress: Callable[[int, int], None]) -> None:
-    style = DrawingStyle(trail=view.trail, names=view.names)
-    tracks = work.tracks().shown_from(view.certainty)
-    write_image(path, contact_sheet(work.reopened(), tracks, style=style))
-
-
-def _write_tracks(work: Work, path: Path, view: View, progress: Callable[[int, int], None]) -> None:
-    work.tracks().shown_from(view.certainty).save(path)
-
-
-_WRITERS = {"mp4": _write_video, "png": _write_sheet, "npz": _write_tracks, "csv": _write_tracks}
+    return path
