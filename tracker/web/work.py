@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Lock, RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,14 +14,17 @@ from tracker.errors import UserError
 from tracker.memory import BoundedMemory
 from tracker.points.tracks import Tracks
 from tracker.registry import Tracker
-from tracker.tracking.config import InferenceConfig
-from tracker.tracking.tracker import PointTracker
 from tracker.video.loading import load_video
 from tracker.video.video import Video
 from tracker.web.board import Board, Marks, Point
+from tracker.web.drawing import View
 from tracker.web.following import Ask, follow
 from tracker.web.limits import Limits
 from tracker.web.pictures import FramePictures
+
+if TYPE_CHECKING:
+    from tracker.tracking.config import TrackerConfig
+    from tracker.tracking.session import TrackSession
 
 FEATURE_MEMORY = 512 * 2**20
 """Bytes of features and flow that are kept of a visitor's video from one run to the next."""
@@ -123,16 +126,19 @@ class Work:
         """
         with self.lock:
             points = self.board.points
-            parts = [self._tracks.find(point.marks) for point in points]
+            found = [self._tracks.find(point.marks) for point in points]
         if not points:
             raise UserError("there are no points to write; add some, and press Track")
-        missing = sum(part is None for part in parts)
-        if missing:
+        parts: list[Tracks] = [track for track in found if track is not None]
+        if len(parts) < len(points):
             raise UserError(
-                f"{missing} of {len(points)} points are new or have changed; press Track first"
+                f"{len(points) - len(parts)} of {len(points)} points are new or have changed; "
+                "press Track first"
             )
         return Tracks(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS),
+            np.concatenate([part.xy for part in parts]),
+            np.concatenate([part.visible for part in parts]),
+            np.concatenate([part.queries for part in parts]),
             self.size,
             self.fps,
             np.concatenate([part.confidence for part in parts]),
@@ -171,7 +177,8 @@ class Work:
             if version != self._version():
                 raise UserError("there are newer tracks; read the scene again")
             marks = [self._shown(point) for point in self.board.points]
-            tracks = [self._tracks.find(shown) for shown in marks if shown]
+            found = [self._tracks.find(shown) for shown in marks if shown]
+        tracks: list[Tracks] = [track for track in found if track is not None]
         rows = [
             np.concatenate([track.xy[0], track.confidence[0, :, None]], axis=1) for track in tracks
         ]
@@ -199,16 +206,21 @@ class Work:
         return f"{hash(tuple(shown)) & 0xFFFFFFFFFFFF:x}"
 
 
-_ARRAYS = ("xy", "visible", "queries")
+@runtime_checkable
+class _Opens(Protocol):
+    """A tracker that opens sessions, as `PointTracker` does; named so that `lk` needs no torch."""
+
+    config: TrackerConfig
+
+    def open(self, video: Video, memory: int) -> TrackSession: ...
 
 
 def first_certainty(tracker: Tracker) -> float:
     """Return the confidence above which a tracker shows points unless told otherwise."""
-    settings = tracker.config.inference if isinstance(tracker, PointTracker) else InferenceConfig()
-    return settings.shown_from
+    return tracker.config.inference.shown_from if isinstance(tracker, _Opens) else View.certainty
 
 
 def _asker(tracker: Tracker, video: Video) -> Ask:
-    if isinstance(tracker, PointTracker):
+    if isinstance(tracker, _Opens):
         return tracker.open(video, FEATURE_MEMORY).track
     return partial(tracker.track, video)
