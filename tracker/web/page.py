@@ -9,9 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-
 from tracker.errors import UserError
 from tracker.extras import needs
 from tracker.web.downloads import KINDS, write_download
@@ -26,6 +23,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 with needs("web"):
     import gradio as gr
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
