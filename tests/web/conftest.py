@@ -22,7 +22,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 LIMITS = Limits(upload=2**20, frames=40, points=100, visitors=4)
 
-SECONDS = 150_000  # milliseconds that anything may take; a busy machine is slow
+SECONDS = 600_000  # milliseconds that anything may take; a busy machine is slow
 
 
 @pytest.fixture
@@ -100,10 +100,10 @@ class Visitor:
             f"window.stage.scene.video?.number > {before} && window.stage.shown === 0"
         )
 
-    def message(self, word: str) -> str:
-        """Wait for a message with this word in it, and return it."""
+    def refusal(self, word: str) -> str:
+        """Wait for the message of an error with this word in it, and return it."""
         self.page.wait_for_function(
-            f"document.getElementById('stage-message').textContent.includes({word!r})"
+            f"document.querySelector('#stage-message.is-error')?.textContent.includes({word!r})"
         )
         return self.page.inner_text("#stage-message")
 

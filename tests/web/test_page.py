@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_upload_click_track_correct_and_download(visitors: Callable, small_clip:
     page.wait_for_function("window.stage.scene.points[0].marks.length === 2")
     visitor.track()
     page.click("#kind input")
-    page.get_by_role("option", name="csv: ").click()
+    page.get_by_role("option", name=re.compile(r"^\W*csv: ")).click()
     with page.expect_download() as download:
         page.click("#download")
     assert download.value.suggested_filename == "moving noise-tracks.csv"
@@ -93,10 +94,11 @@ def test_clicks_land_on_the_pixel_that_is_seen(
     canvas = visitor.page.locator("#stage-canvas").bounding_box()
     # As it fits, at a larger scale, and at another place: what is under the pointer stays.
     for number, turns in enumerate((0, -200, -150)):
-        visitor.page.mouse.move(*visitor.bright_place())
         if turns:
+            before = visitor.page.evaluate("window.stage.lens.scale")
+            visitor.page.mouse.move(*visitor.bright_place())
             visitor.page.mouse.wheel(0, turns)
-            visitor.page.wait_for_function("!window.stage.lens.isFit")
+            visitor.page.wait_for_function(f"window.stage.lens.scale > {before}")
         visitor.click(*visitor.bright_place())
         (point,) = visitor.visit.work.board.points
         ((t, place),) = point.marks
@@ -110,6 +112,30 @@ def test_clicks_land_on_the_pixel_that_is_seen(
     assert canvas["width"] / canvas["height"] >= 0.5 and not visitor.errors
 
 
+def test_a_run_can_be_stopped(
+    visitors: Callable, dotted: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = visitors()
+    visitor.upload(dotted((16, 12), (5, 3)))
+    visitor.click(*visitor.screen_of(8, 6))
+
+    def endless(queries: Queries, progress: Callable[[int, int], None]) -> None:
+        while True:
+            progress(1, 4)
+            time.sleep(0.1)
+
+    monkeypatch.setattr(visitor.visit.work, "_ask", endless)
+    visitor.page.click("#track")
+    visitor.page.wait_for_function(
+        "document.getElementById('status').textContent.includes('25.0%')"
+    )
+    visitor.page.click("#stop")
+    visitor.page.wait_for_function(
+        "document.getElementById('status').textContent.includes('stopped')"
+    )
+    assert not visitor.page.evaluate("window.stage.scene.points[0].isTracked")
+
+
 def test_what_is_no_video_is_refused_and_leaves_nothing(
     visitors: Callable, tmp_path: Path, write_damaged: Callable, make_frames: Callable
 ) -> None:
@@ -117,7 +143,7 @@ def test_what_is_no_video_is_refused_and_leaves_nothing(
 
     def refuse(path: Path, word: str) -> str:
         visitor.page.set_input_files("#stage-file", path)
-        return visitor.message(word)
+        return visitor.refusal(word)
 
     (tmp_path / "notes.mp4").write_text("#EXTM3U\n/etc/passwd\n")
     assert "text" in refuse(tmp_path / "notes.mp4", "notes.mp4")
@@ -133,7 +159,7 @@ def test_what_is_no_video_is_refused_and_leaves_nothing(
     write_damaged(tmp_path / "damaged.mp4")
     visitor.upload(tmp_path / "damaged.mp4")
     visitor.page.evaluate("window.stage.go(window.stage.scene.video.frames - 1)")
-    assert "decoded" in visitor.message("damaged.mp4")
+    assert "decoded" in visitor.refusal("damaged.mp4")
     assert not visitor.errors
 
 
