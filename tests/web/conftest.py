@@ -142,6 +142,14 @@ class Visitor:
         self.page.mouse.click(x, y)
         self.page.wait_for_function(f"window.stage.scene.points.length === {count + 1}")
 
+    def paint(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Paint a mask from one place of the video to another."""
+        self.page.check("#stage-mask")
+        self.page.mouse.move(*self.screen_of(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.screen_of(*end), steps=3)
+        self.page.mouse.up()
+
     def track(self) -> None:
         """Press Track, and wait until all points are followed."""
         self.page.click("#track")

@@ -171,8 +171,11 @@ def test_visitors_do_not_mix_and_take_their_files_along(
     one.click(*one.screen_of(20.5, 20.5))
     assert other.page.evaluate("window.stage.scene.video") is None
     other.upload(dotted((16, 12), (5, 3)))
+    other.paint((3.5, 4.5), (8.5, 4.5))
     other.page.click("#stage-add")
-    other.page.wait_for_function("window.stage.scene.points.length === 64")
+    other.page.wait_for_function("window.stage.scene.points.length > 0")
+    painted = [point.marks[0][1] for point in other.visit.work.board.points]
+    assert all(3 <= x <= 9 and 3.5 <= y <= 5.5 for x, y in painted) and len(painted) > 4
     assert len(one.visit.work.board.points) == 1
     assert one.visit.token != other.visit.token
     folder = one.visit.folder

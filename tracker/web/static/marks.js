@@ -4,16 +4,17 @@ const DOUBTFUL = [255, 70, 60], CERTAIN = [60, 205, 70];  // as in drawing.py
 export const RADIUS = 6;  // of a dot, in CSS pixels
 
 // Return where a point is at time t: {x, y, certainty, isMark}, or null where nothing is known.
+// `tracks` is {rows: Map of numbers to rows, data: Float32Array (rows, T, 3)}, or null.
 export function placeOf(scene, tracks, point, t) {
   const mark = point.marks.find(mark => mark[0] === t);
-  const row = tracks ? scene.rows.indexOf(point.number) : -1;
-  const at = row < 0 ? null : 3 * (row * scene.video.frames + t);
+  const row = tracks?.rows.get(point.number);
+  const at = row === undefined ? null : 3 * (row * scene.video.frames + t);
+  const [x, y, certainty] = at === null ? [NaN, NaN, 1] : tracks.data.subarray(at, at + 3);
   if (mark && mark[1] !== null) {
-    const certainty = at === null ? 1 : Math.max(tracks[at + 2], 0);
     return {x: mark[1], y: mark[2], certainty: point.isTracked ? certainty : 1, isMark: true};
   }
-  if (at === null || !Number.isFinite(tracks[at])) return null;
-  return {x: tracks[at], y: tracks[at + 1], certainty: mark ? 0 : tracks[at + 2], isMark: !!mark};
+  if (!Number.isFinite(x)) return null;
+  return {x, y, certainty: mark ? 0 : certainty, isMark: !!mark};
 }
 
 export function isShown(scene, place, view) {

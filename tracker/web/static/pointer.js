@@ -65,7 +65,7 @@ export function listen(stage) {
 
   function paint(event) {
     const {x, y} = stage.placeOf(event);
-    const diameter = Number(stage.get("brush").value) / stage.lens.scale;
+    const diameter = Math.max(Number(stage.get("brush").value) / stage.lens.scale, 1);
     stage.mask.stroke(hold.from, [x, y], diameter, hold.button === 2);
     hold.from = [x, y];
     stage.draw();

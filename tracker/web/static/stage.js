@@ -21,7 +21,7 @@ class Stage {
     this.scene = NO_SCENE;
     this.settings = {certainty: 0.25, trail: 12, byConfidence: false, sideBySide: false, names: false};
     this.lens = new Lens();
-    this.tracks = null;   // Float32Array (rows, T, 3)
+    this.tracks = null;   // as marks.js has them, and their version
     this.wanted = 0;      // frame that the visitor asked for
     this.shown = null;    // frame that is on the canvas
     this.chosen = null;   // number of a point
@@ -81,13 +81,15 @@ class Stage {
   }
 
   async take(scene) {
-    const before = this.scene;
-    const isOther = scene.video?.number !== before.video?.number;
+    const isOther = scene.video?.number !== this.scene.video?.number;
     this.scene = {...NO_SCENE, ...scene};
     if (isOther) this.takeVideo();
-    if (isOther || scene.tracks !== before.tracks) {
-      this.tracks = null;
-      if (this.scene.rows.length) this.tracks = await this.server.tracks(scene.video, scene.tracks);
+    // Until the new tracks are there, the old ones are drawn.
+    if (this.scene.rows.length && scene.tracks !== this.tracks?.version) {
+      const data = await this.server.tracks(scene.video, scene.tracks);
+      const rows = new Map(scene.rows.map((number, row) => [number, row]));
+      // If not, a newer scene is on its way.
+      if (data && scene.tracks === this.scene.tracks) this.tracks = {rows, data, version: scene.tracks};
     }
     if (!this.scene.points.some(point => point.number === this.chosen)) this.chosen = null;
     this.get("undo").disabled = !this.scene.canUndo;
@@ -97,7 +99,7 @@ class Stage {
   takeVideo() {
     const {video} = this.scene;
     this.pause();
-    this.shown = this.picture = this.chosen = this.mask = null;
+    this.shown = this.picture = this.chosen = this.mask = this.tracks = null;
     this.get("name").textContent = video
       ? `${video.name}: ${video.width} x ${video.height}, ${video.frames} frames`
       : "or drop one here";
