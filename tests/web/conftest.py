@@ -118,16 +118,17 @@ class Visitor:
 
         from PIL import Image
 
-        canvas = self.page.locator("#stage-canvas")
-        box = canvas.bounding_box()
+        box = self.page.locator("#stage-canvas").bounding_box()
         assert box is not None
-        with Image.open(io.BytesIO(canvas.screenshot())) as image:
+        with Image.open(io.BytesIO(self.page.screenshot())) as image:
             gray = np.asarray(image.convert("L")).astype(float)
-        weight = np.where(gray > 128, gray, 0)
-        rows, columns = np.indices(weight.shape) + 0.5
-        ratio = box["width"] / weight.shape[1]
-        x, y = (float((axis * weight).sum() / weight.sum()) for axis in (columns, rows))
-        return box["x"] + x * ratio, box["y"] + y * ratio
+        ratio = gray.shape[1] / self.page.viewport_size["width"]
+        y, x = (np.indices(gray.shape) + 0.5) / ratio
+        # The canvas may begin within a pixel of the screen, which then shows the page as well.
+        inside = (x > box["x"] + 1) & (x < box["x"] + box["width"] - 1)
+        inside &= (y > box["y"] + 1) & (y < box["y"] + box["height"] - 1)
+        weight = np.where(inside & (gray > 128), gray, 0)
+        return tuple(float((axis * weight).sum() / weight.sum()) for axis in (x, y))
 
     def screen_of(self, x: float, y: float) -> tuple[float, float]:
         """Return where a place of the video is, in CSS pixels of the page."""

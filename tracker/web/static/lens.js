@@ -3,7 +3,7 @@
 // Places in the video are raster coordinates: (0, 0) is the corner of its first pixel, whose centre
 // is at (0.5, 0.5).
 
-const LARGEST = 64;  // CSS pixels that a pixel of the video may take
+const LARGEST = 64;  // CSS pixels that a pixel of a large video may take
 
 export class Lens {
   constructor() {
@@ -40,7 +40,7 @@ export class Lens {
   zoom(factor, x, y) {
     const place = this.toVideo(x, y);
     const smallest = Math.min(this.panel[0] / this.size[0], this.panel[1] / this.size[1]) / 2;
-    this.scale = Math.min(Math.max(this.scale * factor, smallest), Math.max(LARGEST, 2 * smallest));
+    this.scale = Math.min(Math.max(this.scale * factor, smallest), Math.max(LARGEST, 16 * smallest));
     this.corner = [x - this.scale * place[0], y - this.scale * place[1]];
     this.isFit = false;
   }
