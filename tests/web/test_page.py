@@ -77,7 +77,7 @@ def test_upload_click_track_correct_and_download(visitors: Callable, small_clip:
         ((16, 12), (5, 3), 1, 1.0),
         ((16, 12), (15, 0), 1, 2.0),
         ((30, 90), (7, 80), 1, 1.25),
-        ((640, 360), (500, 40), 6, 1.0),
+        ((400, 225), (300, 30), 6, 1.0),
     ],
     ids=["tiny", "tiny-corner-fine-screen", "portrait", "wide"],
 )
