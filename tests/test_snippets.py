@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny_models import tiny_tracker
 
-from tracker import PointTracker
+from tracker import PointTracker, Queries
 from tracker.cli.main import COMMANDS
 from tracker.settings import compose
 from tracker.settings.composing import COMMANDS as WITH_SETTINGS
@@ -90,13 +90,15 @@ WITH_PYTHON = [document for document in DOCUMENTS if blocks(document, "python")]
 def test_python_runs_as_it_is_written(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In order, in one session, with a tracker that is quicker than the one that they load."""
+    """In order, in one session, with a quicker tracker than they load, and fewer points."""
     python = blocks(document, "python")
-    length = 160 if "start=100" in "".join(python) else 40
+    length = 160 if "start=100" in "".join(python) else 32
     picture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
     write_video(tmp_path / "clip.mp4", [picture] * length, fps=24)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(PointTracker, "from_pretrained", lambda *args, **kwargs: tiny_tracker())
+    grid = Queries.grid
+    monkeypatch.setattr(Queries, "grid", lambda count, size: grid(min(count, 3), size))
     names: dict[str, object] = {}
     for text in python:
         exec(compile(text, str(document), "exec"), names)
