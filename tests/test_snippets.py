@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import tiny_tracker
+from tiny_models import TINY_HEAD, tiny_tracker
 
 from tracker import PointTracker, Queries
 from tracker.cli.main import COMMANDS
@@ -80,6 +81,11 @@ def test_there_are_commands() -> None:
     }
 
 
+def quick() -> PointTracker:
+    """Return a tracker without optical flow, which costs most of the time of all others."""
+    return tiny_tracker(head=replace(TINY_HEAD, use_flow=False))
+
+
 WITH_PYTHON = [document for document in DOCUMENTS if blocks(document, "python")]
 
 
@@ -96,7 +102,7 @@ def test_python_runs_as_it_is_written(
     picture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
     write_video(tmp_path / "clip.mp4", [picture] * length, fps=24)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(PointTracker, "from_pretrained", lambda *args, **kwargs: tiny_tracker())
+    monkeypatch.setattr(PointTracker, "from_pretrained", lambda *args, **kwargs: quick())
     grid = Queries.grid
     monkeypatch.setattr(Queries, "grid", lambda count, size: grid(min(count, 3), size))
     names: dict[str, object] = {}
