@@ -21,6 +21,7 @@ COMMANDS = {
     "train": ("train", "train the tracker's head on clips with true tracks"),
     "pretrain": ("pretrain", "pretrain a V-JEPA 2 backbone"),
     "fit-template": ("fit_template", "fit a positional template for a backbone"),
+    "convert-backbone": ("convert_backbone", "turn a checkpoint of Meta's into safetensors"),
     "export": ("export", "write a trained tracker with other settings"),
     "probe": ("probe", "what frozen features know about motion"),
     "analyze": ("analyze", "look at frozen features: position, components, matches, key frames"),
