@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -149,10 +150,12 @@ def test_a_converted_folder_has_the_same_features_to_the_bit(file: Path, tmp_pat
         "config.json",
         "model.safetensors",
     ]
-    video = torch.rand(1, 4, 3, *SIZE)
-    for mode in ("tubelet", "offset", "duplicate", "image"):
-        loaded = backbone_of(tmp_path / "folder", frame_mode=mode)
-        expected = backbone_of(file, frame_mode=mode)
+    video = torch.rand(1, 4, 3, 48, 32)
+    for mode in ("tubelet", "image"):
+        loaded, expected = (
+            backbone_of(source, frame_mode=mode, input_size=(48, 32))
+            for source in (tmp_path / "folder", file)
+        )
         assert torch.equal(loaded(video).features, expected(video).features)
         assert loaded.fingerprint() == expected.fingerprint()
         assert loaded.identity() == expected.identity()
@@ -172,19 +175,23 @@ def test_a_tracker_on_it_is_saved_whole(file: Path, tmp_path: Path) -> None:
     tracker.template = template
     tracker.save_pretrained(tmp_path / "tracker")
     again = PointTracker.from_pretrained(tmp_path / "tracker")
-    video, queries = tiny_video(10), Queries.grid(2, (96, 64))
-    half = PointTracker.from_pretrained(tmp_path / "tracker")
     assert again.fingerprints == tracker.fingerprints
-    assert (again.track(video, queries).xy == half.track(video, queries).xy).all()
+    assert again.config.backbone.frame_mode == "image"
+    tracks = again.track(tiny_video(5), Queries.grid(2, (96, 64)))
+    assert tracks.xy.shape == (4, 5, 2)
     with pytest.raises(UserError, match="frame_mode"):
         template.check(backbone_of(file, layers=(6, 12), input_size=(64, 64), window=8))
 
 
 class TestRefused:
+    @pytest.fixture(scope="class")
+    def converted(self, file: Path) -> Path:
+        backbone_of(file).save(file.parent / "converted")
+        return file.parent / "converted"
+
     @pytest.fixture
-    def folder(self, file: Path, tmp_path: Path) -> Path:
-        backbone_of(file).save(tmp_path / "folder")
-        return tmp_path / "folder"
+    def folder(self, converted: Path, tmp_path: Path) -> Path:
+        return Path(shutil.copytree(converted, tmp_path / "folder"))
 
     @pytest.mark.parametrize(
         ("changes", "message"),

@@ -21,11 +21,12 @@ COMMANDS = {
     "train": ("train", "train the tracker's head on clips with true tracks"),
     "pretrain": ("pretrain", "pretrain a V-JEPA 2 backbone"),
     "fit-template": ("fit_template", "fit a positional template for a backbone"),
-    "convert-backbone": ("convert_backbone", "turn a checkpoint of Meta's into safetensors"),
+    "convert-backbone": ("backbones.convert", "turn a checkpoint of Meta's into safetensors"),
     "export": ("export", "write a trained tracker with other settings"),
     "probe": ("probe", "what frozen features know about motion"),
     "analyze": ("analyze", "look at frozen features: position, components, matches, key frames"),
     "matching": ("matching", "how well frozen features find points"),
+    "compare": ("backbones.compare", "compare encoders side by side, in one page"),
     "plot": ("results.plot", "draw the curves of a training run"),
     "table": ("results.table", "fill a document's results table from evaluations"),
 }

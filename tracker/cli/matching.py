@@ -112,7 +112,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _ways(args: argparse.Namespace) -> list[Way]:
     from tracker.devices import check_device
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
-    from tracker.features.sources import frame_modes, load_architecture, usual_layers
     from tracker.pretraining.distill.teachers import open_teacher
     from tracker.pretraining.frozen import describers
     from tracker.pretraining.frozen.nearest import Way
@@ -121,10 +120,7 @@ def _ways(args: argparse.Namespace) -> list[Way]:
     device, size = str(check_device(args.device)), tuple(args.size)
     alone: list[tuple[str, describers.Describer]] = []
     for name in args.backbones:
-        architecture = load_architecture(name)
-        layers = args.layers or usual_layers(architecture)
-        mode = args.frame_mode or frame_modes(architecture)[0]
-        config = BackboneConfig(name, tuple(layers), size, args.window, mode)
+        config = BackboneConfig.usual(name, size, args.window, args.layers, args.frame_mode)
         backbone = FrozenBackbone(config)
         template = _template(args, backbone, device)
         alone.append((name, describers.describe_by_backbone(backbone, template, device)))

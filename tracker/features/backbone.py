@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,7 +34,13 @@ from tracker.features.checkpoints import (
 from tracker.features.encoder import encode_tokens
 from tracker.features.image_encoders import ImageArchitecture, ImageEncoder
 from tracker.features.meta_checkpoints import is_meta_file, load_meta_model
-from tracker.features.sources import FrameMode, frame_modes, load_architecture, load_encoder
+from tracker.features.sources import (
+    FrameMode,
+    frame_modes,
+    load_architecture,
+    load_encoder,
+    usual_layers,
+)
 from tracker.video.pixels import image_size, normalise, resize
 
 if TYPE_CHECKING:
@@ -65,6 +72,29 @@ class BackboneConfig:
     window: int = 16
     frame_mode: FrameMode = "tubelet"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    @classmethod
+    def usual(
+        cls,
+        source: str,
+        input_size: tuple[int, int],
+        window: int,
+        layers: Sequence[int] | None = None,
+        frame_mode: FrameMode | None = None,
+    ) -> BackboneConfig:
+        """Return a config with an encoder's usual layers and natural frame mode where not given.
+
+        Raises:
+            UserError: no such source.
+        """
+        architecture = load_architecture(source)
+        return cls(
+            source,
+            tuple(layers or usual_layers(architecture)),
+            input_size,
+            window,
+            frame_mode or frame_modes(architecture)[0],
+        )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from tracker.errors import UserError
+from tracker.features.efficientnet import EFFICIENTNET
+from tracker.features.pixel_patches import PIXELS
 from tracker.files import atomic_path, save_tensors
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ own folder, and keeps an older one there that its head was trained with."""
 RANDOM_MINI = "mini-random"
 """The shipped model's architecture with random weights of a fixed seed, for comparison."""
 
-SHIPPED_BACKBONES = (MINI, RANDOM_MINI)
+NAMED_BACKBONES = (MINI, RANDOM_MINI, EFFICIENTNET, PIXELS)
+"""Sources that a folder of the same name does not hide."""
 
 MINI_ARCHITECTURE: dict[str, Any] = {
     "hidden_size": 256,
@@ -55,7 +58,7 @@ def checkpoint_path(source: str) -> str:
 
 def is_name(source: str) -> bool:
     """Whether a source is a name that means the same everywhere: shipped, or an id of the hub."""
-    return source in SHIPPED_BACKBONES or not Path(source).exists()
+    return source in NAMED_BACKBONES or not Path(source).exists()
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:

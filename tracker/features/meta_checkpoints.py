@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,8 @@ def _read(source: str) -> dict[str, Any]:
     """Open a file without reading its weights yet: they are mapped into memory."""
     if not Path(source).is_file():
         raise UserError(f"backbone {source!r}: there is no such file; check the path")
+    if not zipfile.is_zipfile(source):
+        raise UserError(f"{source} is not a checkpoint as torch writes them; download it again")
     try:
         content = torch.load(source, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
@@ -116,9 +119,7 @@ def _read(source: str) -> dict[str, Any]:
         ) from error
     except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"{source} is not a checkpoint of torch's ({reason}); download it again"
-        ) from error
+        raise UserError(f"{source} is damaged ({reason}); download it again") from error
     if not isinstance(content, dict):
         raise UserError(f"{source} holds a {type(content).__name__}, not a checkpoint of Meta's")
     return content
@@ -157,30 +158,32 @@ def _config(encoder: Weights, source: str) -> VJEPA2Config:
         raise UserError(f"{source} has SwiGLU layers, which are not implemented")
     depth = _count(encoder, "blocks")
     try:
-        width, _, tubelet, *patch = encoder["patch_embed.proj.weight"].shape
+        width, _, tubelet, patch, across = encoder["patch_embed.proj.weight"].shape
         hidden = encoder["blocks.0.mlp.fc1.weight"].shape[0]
     except (KeyError, ValueError, IndexError) as error:
         raise UserError(
             f"{source} does not hold an encoder of video in Meta's layout; name a V-JEPA 2 or 2.1 "
             "checkpoint as Meta publishes it"
         ) from error
-    if len(patch) != 2 or patch[0] != patch[1] or (width % HEAD_CHANNELS and width != 1280):
-        raise UserError(f"{source}: {width} channels in patches of {patch} are not implemented")
+    if patch != across or width % HEAD_CHANNELS:
+        raise UserError(
+            f"{source}: {width} channels in patches of {patch}x{across} pixels are not implemented"
+        )
     shape: dict[str, Any] = {
         "hidden_size": width,
         "num_hidden_layers": depth,
         "num_attention_heads": HEADS_OF_WIDTH.get(width, width // HEAD_CHANNELS),
         "mlp_ratio": hidden / width,
-        "patch_size": patch[0],
+        "patch_size": patch,
         "tubelet_size": tubelet,
         # What plain transformers computes positions from: Meta's names tell where it is not 256.
         "crop_size": 384 if "384" in Path(source).stem else 256,
     }
     if not _is_21(encoder):
         return VJEPA2Config(**shape)
-    if depth not in HIERARCHICAL_LAYERS or patch[0] != 16:
+    if depth not in HIERARCHICAL_LAYERS or patch != 16:
         raise UserError(
-            f"{source}: a V-JEPA 2.1 of {depth} layers and patches of {patch[0]} pixels is not "
+            f"{source}: a V-JEPA 2.1 of {depth} layers and patches of {patch} pixels is not "
             f"implemented; those of 16 pixels and {_list(HIERARCHICAL_LAYERS)} layers are"
         )
     return VJepa21Config(

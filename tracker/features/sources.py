@@ -1,7 +1,7 @@
 """Opening the encoder that a source names, whatever kind it is.
 
 A source is `mini`, `mini-random`, a hub id or folder of V-JEPA 2.0 or 2.1, a `.pt` file of Meta's,
-`efficientnet-lite2`, or a hub id or folder of an encoder of pictures.
+`efficientnet-lite2`, `pixels`, or a hub id or folder of an encoder of pictures.
 """
 
 from __future__ import annotations
@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
-from tracker.features import checkpoints, efficientnet, image_encoders, meta_checkpoints
+from tracker.features import (
+    checkpoints,
+    efficientnet,
+    image_encoders,
+    meta_checkpoints,
+    pixel_patches,
+)
 from tracker.features.image_encoders import ImageArchitecture, ImageEncoder
 
 if TYPE_CHECKING:
@@ -35,6 +41,8 @@ def load_architecture(source: str) -> Architecture:
     """
     if source == efficientnet.EFFICIENTNET:
         return efficientnet.ARCHITECTURE
+    if source == pixel_patches.PIXELS:
+        return pixel_patches.ARCHITECTURE
     if source == checkpoints.RANDOM_MINI:
         return checkpoints.load_config(source)
     if meta_checkpoints.is_meta_file(source):
@@ -57,12 +65,18 @@ def load_encoder(source: str) -> Encoder:
         return meta_checkpoints.load_meta_model(source)
     architecture = load_architecture(source)
     if isinstance(architecture, ImageArchitecture):
-        if source == efficientnet.EFFICIENTNET:
-            return efficientnet.EfficientNetEncoder()
-        return image_encoders.load_patch_encoder(source)
+        return _load_image_encoder(source)
     if architecture.model_type == VJEPA_21:
         return checkpoints.load_vjepa21(source)
     return checkpoints.load_model(source)
+
+
+def _load_image_encoder(source: str) -> ImageEncoder:
+    if source == efficientnet.EFFICIENTNET:
+        return efficientnet.EfficientNetEncoder()
+    if source == pixel_patches.PIXELS:
+        return pixel_patches.PixelEncoder()
+    return image_encoders.load_patch_encoder(source)
 
 
 def random_encoder(architecture: Architecture) -> Encoder:
@@ -72,6 +86,8 @@ def random_encoder(architecture: Architecture) -> Encoder:
         if isinstance(architecture, ImageArchitecture):
             if architecture.model_type == efficientnet.EFFICIENTNET:
                 return efficientnet.EfficientNetEncoder(trained=False)
+            if architecture.model_type == pixel_patches.PIXELS:
+                return pixel_patches.PixelEncoder()
             return image_encoders.random_patch_encoder(architecture)
         from transformers import VJEPA2Model
 

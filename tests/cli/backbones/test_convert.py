@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from meta_files import save_meta_20, save_meta_21
 from tiny_models import tiny_encoder
 from transformers import VJEPA2Model
 
-from tracker.cli.convert_backbone import main
+from tracker.cli.backbones.convert import main
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
 
 
@@ -38,22 +39,22 @@ def test_a_v_jepa_2_0(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("missing.pt", "no such file"), ("folder", "ends in .pt or"), ("text.pt", "text.pt is")],
+    [("missing.pt", "no such file"), ("folder", "ends in .pt or"), ("text.pt", "text.pt is not")],
 )
 def test_refused_in_one_line_with_nothing_written(
-    name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture
+    name: str, message: str, tmp_path: Path, run_cli: Callable
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.pt").write_text("text")
-    assert main([str(tmp_path / name), str(tmp_path / "out")]) == 2
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
+    outcome = run_cli("convert-backbone", tmp_path / name, tmp_path / "out")
+    assert outcome.code == 2
+    assert message in outcome.err and outcome.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_folder_in_use_is_left_alone(tmp_path: Path, run_cli: Callable) -> None:
     file = save_meta_21(tmp_path / "b.pt")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "config.json").write_text("{}")
-    assert main([str(file), str(tmp_path / "out")]) == 2
-    assert "already" in capsys.readouterr().err
+    outcome = run_cli("convert-backbone", file, tmp_path / "out")
+    assert outcome.code == 2 and "already" in outcome.err
