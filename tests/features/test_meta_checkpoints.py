@@ -84,7 +84,7 @@ def test_published_architectures_are_told_from_shapes(
             f"blocks.{depth - 1}.norm1.weight": torch.empty(width),
             "blocks.0.mlp.fc1.weight": torch.empty(hidden, width),
         }
-    (tmp_path / "m.pt").touch()
+    torch.save({}, tmp_path / "m.pt")
     monkeypatch.setattr(torch, "load", lambda *_, **__: {"ema_encoder": wrapped(weights)})
     config = load_meta_config(str(tmp_path / "m.pt"))
     assert (config.hidden_size, config.num_hidden_layers) == shape

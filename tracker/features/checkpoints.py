@@ -247,8 +247,8 @@ def _check_folder(path: str, source: str) -> None:
     looks_like_path = folder.is_absolute() or path.startswith(".")
     if looks_like_path and not (folder / "config.json").is_file():
         raise UserError(
-            f"backbone {source!r}: no {folder / 'config.json'}; name a folder that holds "
-            "config.json and model.safetensors, a hub id, a .pt file of Meta's, or mini"
+            f"backbone {source!r} cannot be loaded: no {folder / 'config.json'}; name a folder "
+            "with config.json and model.safetensors, a hub id, a .pt file of Meta's, or mini"
         )
 
 

@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from tracker.features.rotary import Rotary, layers_of, run_layer, tables_of
+from tracker.features.rotary import Rotary, Stack, layers_of, run_layer, tables_of
 
 if TYPE_CHECKING:
     from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Encoder
 
-    from tracker.features.rotary import Stack
-    from tracker.features.vjepa21 import VJepa21Encoder
-
 
 def encode_tokens(
-    encoder: VJEPA2Encoder | VJepa21Encoder,
+    encoder: Stack,
     embedded: Tensor,
     grid: tuple[int, int, int],
     layers: Sequence[int],

@@ -8,29 +8,37 @@ Shapes: B videos, N tokens, C channels, D the width of an attention head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from transformers.models.vjepa2.modeling_vjepa2 import (
-        VJEPA2Encoder,
         VJEPA2Layer,
-        VJEPA2Predictor,
         VJEPA2RopeAttention,
     )
 
-    from tracker.features.vjepa21 import VJepa21Encoder
-
-    Stack: TypeAlias = VJEPA2Encoder | VJEPA2Predictor | VJepa21Encoder
-
 Rotary = tuple[Tensor, Tensor]
 """Cosines and sines of tokens' positions: `(N, D)` for all clips, or `(B, 1, N, D)`."""
+
+
+class Stack(Protocol):
+    """An encoder or predictor, of V-JEPA 2.0 or 2.1.
+
+    Attributes:
+        layer: transformers' layers of V-JEPA 2.
+    """
+
+    layer: nn.ModuleList
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """As every module of torch's has them."""
+        ...
 
 
 @dataclass(frozen=True)
