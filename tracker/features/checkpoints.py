@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from tracker.errors import UserError
-from tracker.features.efficientnet import EFFICIENTNET
-from tracker.features.pixel_patches import PIXELS
+from tracker.features.images.efficientnet import EFFICIENTNET
+from tracker.features.images.pixels import PIXELS
 from tracker.files import atomic_path, save_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, VJEPA2Config, VJEPA2Model
 
-    from tracker.features.image_encoders import ImageArchitecture
+    from tracker.features.images.encoders import ImageArchitecture
     from tracker.features.vjepa21 import VJepa21Config, VJepa21Model
 
 Model = TypeVar("Model", bound="PreTrainedModel")

@@ -1,9 +1,9 @@
 """Reading Meta's own checkpoints, `.pt` files of V-JEPA 2.0 and 2.1.
 
-They hold encoders and a predictor under names of their own, with queries, keys and values in one
-matrix. Here they become the models that transformers' format is read into: the same weights, to the
-bit, under other names. Files are read by torch's `weights_only` loader, which runs no code of
-theirs, and only the part that is wanted is taken from the disk.
+They hold encoders and a predictor. Here they become the models that transformers' format is read
+into: the same weights, to the bit, under other names (`meta_names.py`). Files are read by torch's
+`weights_only` loader, which runs no code of theirs, and only the part that is wanted is taken from
+the disk.
 """
 
 from __future__ import annotations
@@ -18,13 +18,22 @@ import torch
 from torch import Tensor
 
 from tracker.errors import UserError, log
+from tracker.features.meta_names import (
+    RENAMES,
+    RENAMES_21,
+    Weights,
+    check_names,
+    count_layers,
+    names_of_20,
+    names_of_21,
+    names_of_predictor,
+    rename,
+)
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Config, VJEPA2Model
 
     from tracker.features.vjepa21 import VJepa21Model
-
-Weights = dict[str, Tensor]
 
 SUFFIXES = (".pt", ".pth", ".tar")
 
@@ -32,35 +41,11 @@ ENCODERS = ("ema_encoder", "target_encoder")
 """Where the averaged encoder lies. Distilled ones have it under the first; what such a file holds
 under the second would be their teacher."""
 
-BLOCK = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
-"""Parts of a layer, each of a weight and a bias."""
-
 HEAD_CHANNELS = 64
 HEADS_OF_WIDTH = {1280: 16}
 """The number of heads cannot be told from weights: heads have 64 channels, but those of ViT-H."""
 
 PREDICTOR_HEAD_CHANNELS = 32
-
-RENAMES = (
-    (r"^patch_embed\.proj", "encoder.embeddings.patch_embeddings.proj"),
-    (r"^blocks\.", "encoder.layer."),
-    (r"^norm\.", "encoder.layernorm."),
-    (r"^predictor_embed\.", "predictor.embeddings.predictor_embeddings."),
-    (r"^predictor_blocks\.", "predictor.layer."),
-    (r"^predictor_norm\.", "predictor.layernorm."),
-    (r"^predictor_proj\.", "predictor.proj."),
-    (r"\.attn\.", ".attention."),
-)
-"""From Meta's names to transformers' ones."""
-
-RENAMES_21 = (
-    (r"^patch_embed\.", "encoder.embeddings."),
-    (r"^patch_embed_img\.", "encoder.image_embeddings."),
-    (r"^video_mod_embed$", "encoder.embeddings.modality"),
-    (r"^img_mod_embed$", "encoder.image_embeddings.modality"),
-    (r"^norms_block\.", "encoder.norms."),
-    *RENAMES,
-)
 
 
 def is_meta_file(source: str) -> bool:
@@ -93,14 +78,14 @@ def load_meta_model(source: str) -> VJEPA2Model | VJepa21Model:
     depth = config.num_hidden_layers
     kind: type[VJEPA2Model] | type[VJepa21Model]
     if _is_21(encoder):
-        _check_names(encoder, _names_21(depth), source)
-        kind, weights = VJepa21Model, _rename(encoder, RENAMES_21)
+        check_names(encoder, names_of_21(depth), source)
+        kind, weights = VJepa21Model, rename(encoder, RENAMES_21)
     else:
         _drop_positions(encoder, "pos_embed", source)
-        _check_names(encoder, _names_20(depth), source)
+        check_names(encoder, names_of_20(depth), source)
         predictor = _predictor_of(content, source)
         _set_predictor(config, predictor, source)
-        kind, weights = VJEPA2Model, _rename(encoder, RENAMES) | _rename(predictor, RENAMES)
+        kind, weights = VJEPA2Model, rename(encoder, RENAMES) | rename(predictor, RENAMES)
     return _fill(kind, config, weights, source)
 
 
@@ -156,7 +141,7 @@ def _config(encoder: Weights, source: str) -> VJEPA2Config:
 
     if any(".mlp.fc3." in name for name in encoder):
         raise UserError(f"{source} has SwiGLU layers, which are not implemented")
-    depth = _count(encoder, "blocks")
+    depth = count_layers(encoder, "blocks")
     try:
         width, _, tubelet, patch, across = encoder["patch_embed.proj.weight"].shape
         hidden = encoder["blocks.0.mlp.fc1.weight"].shape[0]
@@ -199,47 +184,6 @@ def _list(numbers: dict[int, Any]) -> str:
     return f"{', '.join(map(str, first))} or {last}"
 
 
-def _count(weights: Weights, name: str) -> int:
-    """Return how many layers there are of a name, counted from 0."""
-    found = (re.match(rf"{name}\.(\d+)\.", key) for key in weights)
-    return max((int(match[1]) + 1 for match in found if match), default=0)
-
-
-def _both(*parts: str) -> set[str]:
-    return {f"{part}.{kind}" for part in parts for kind in ("weight", "bias")}
-
-
-def _layers(name: str, depth: int) -> set[str]:
-    return _both(*(f"{name}.{layer}.{part}" for layer in range(depth) for part in BLOCK))
-
-
-def _names_20(depth: int) -> set[str]:
-    return _both("patch_embed.proj", "norm") | _layers("blocks", depth)
-
-
-def _names_21(depth: int) -> set[str]:
-    parts = ("patch_embed.proj", "patch_embed_img.proj", *(f"norms_block.{i}" for i in range(4)))
-    return _both(*parts) | _layers("blocks", depth) | {"video_mod_embed", "img_mod_embed"}
-
-
-def _names_of_predictor(depth: int, masks: int) -> set[str]:
-    parts = _both("predictor_embed", "predictor_norm", "predictor_proj")
-    return parts | _layers("predictor_blocks", depth) | {f"mask_tokens.{i}" for i in range(masks)}
-
-
-def _check_names(weights: Weights, expected: set[str], source: str) -> None:
-    """Fail unless each weight is one that the model has, and it has no others."""
-    missing, unknown = expected - weights.keys(), weights.keys() - expected
-    remedy = "name a V-JEPA 2 or 2.1 checkpoint as Meta publishes it"
-    if missing:
-        raise UserError(f"{source} lacks {len(missing)} weights ({min(missing)} ...); {remedy}")
-    if unknown:
-        raise UserError(
-            f"{source} holds {len(unknown)} weights of what is not implemented "
-            f"({min(unknown)} ...); {remedy}"
-        )
-
-
 def _drop_positions(weights: Weights, name: str, source: str) -> None:
     """Leave out a table of absolute positions, as Meta's loader does: V-JEPA 2 turns by angles."""
     if weights.pop(name, None) is not None:
@@ -256,8 +200,8 @@ def _predictor_of(content: dict[str, Any], source: str) -> Weights:
         raise UserError(f"{source} holds no predictor, which V-JEPA 2.0 has; download it again")
     predictor = _part(content, "predictor", source)
     predictor.pop("predictor_pos_embed", None)  # as pos_embed of the encoder
-    depth, masks = _count(predictor, "predictor_blocks"), _count_masks(predictor)
-    _check_names(predictor, _names_of_predictor(max(1, depth), max(1, masks)), source)
+    depth, masks = count_layers(predictor, "predictor_blocks"), _count_masks(predictor)
+    check_names(predictor, names_of_predictor(max(1, depth), max(1, masks)), source)
     tokens = [predictor.pop(f"mask_tokens.{i}") for i in range(masks)]
     predictor["predictor.embeddings.mask_tokens"] = torch.stack(tokens)
     return predictor
@@ -272,27 +216,10 @@ def _set_predictor(config: VJEPA2Config, predictor: Weights, source: str) -> Non
     if width % PREDICTOR_HEAD_CHANNELS:
         raise UserError(f"{source}: a predictor of {width} channels is not implemented")
     config.pred_hidden_size = width
-    config.pred_num_hidden_layers = _count(predictor, "predictor_blocks")
+    config.pred_num_hidden_layers = count_layers(predictor, "predictor_blocks")
     config.pred_num_attention_heads = width // PREDICTOR_HEAD_CHANNELS
     config.pred_num_mask_tokens = len(predictor["predictor.embeddings.mask_tokens"])
     config.pred_mlp_ratio = predictor["predictor_blocks.0.mlp.fc1.weight"].shape[0] / width
-
-
-def _rename(weights: Weights, renames: tuple[tuple[str, str], ...]) -> Weights:
-    """Give weights transformers' names, and queries, keys and values matrices of their own."""
-    renamed: Weights = {}
-    for name, value in weights.items():
-        for pattern, replacement in renames:
-            name = re.sub(pattern, replacement, name)
-        parts = {name: value}
-        if ".qkv." in name:
-            kinds = ("query", "key", "value")
-            parts = {
-                name.replace("qkv", kind): part
-                for kind, part in zip(kinds, value.tensor_split(3), strict=True)
-            }
-        renamed |= parts
-    return renamed
 
 
 def _fill(

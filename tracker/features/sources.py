@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
-from tracker.features import (
-    checkpoints,
-    efficientnet,
-    image_encoders,
-    meta_checkpoints,
-    pixel_patches,
-)
-from tracker.features.image_encoders import ImageArchitecture, ImageEncoder
+from tracker.features import checkpoints, meta_checkpoints
+from tracker.features.images import efficientnet, encoders, pixels
+from tracker.features.images.encoders import ImageArchitecture, ImageEncoder
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Config, VJEPA2Model
@@ -41,8 +36,8 @@ def load_architecture(source: str) -> Architecture:
     """
     if source == efficientnet.EFFICIENTNET:
         return efficientnet.ARCHITECTURE
-    if source == pixel_patches.PIXELS:
-        return pixel_patches.ARCHITECTURE
+    if source == pixels.PIXELS:
+        return pixels.ARCHITECTURE
     if source == checkpoints.RANDOM_MINI:
         return checkpoints.load_config(source)
     if meta_checkpoints.is_meta_file(source):
@@ -52,7 +47,7 @@ def load_architecture(source: str) -> Architecture:
         return checkpoints.load_config(source)
     if kind == VJEPA_21:
         return checkpoints.load_vjepa21_config(source)
-    return image_encoders.load_image_architecture(source)
+    return encoders.load_image_architecture(source)
 
 
 def load_encoder(source: str) -> Encoder:
@@ -74,9 +69,9 @@ def load_encoder(source: str) -> Encoder:
 def _load_image_encoder(source: str) -> ImageEncoder:
     if source == efficientnet.EFFICIENTNET:
         return efficientnet.EfficientNetEncoder()
-    if source == pixel_patches.PIXELS:
-        return pixel_patches.PixelEncoder()
-    return image_encoders.load_patch_encoder(source)
+    if source == pixels.PIXELS:
+        return pixels.PixelEncoder()
+    return encoders.load_patch_encoder(source)
 
 
 def random_encoder(architecture: Architecture) -> Encoder:
@@ -86,9 +81,9 @@ def random_encoder(architecture: Architecture) -> Encoder:
         if isinstance(architecture, ImageArchitecture):
             if architecture.model_type == efficientnet.EFFICIENTNET:
                 return efficientnet.EfficientNetEncoder(trained=False)
-            if architecture.model_type == pixel_patches.PIXELS:
-                return pixel_patches.PixelEncoder()
-            return image_encoders.random_patch_encoder(architecture)
+            if architecture.model_type == pixels.PIXELS:
+                return pixels.PixelEncoder()
+            return encoders.random_patch_encoder(architecture)
         from transformers import VJEPA2Model
 
         from tracker.features.vjepa21 import VJepa21Config, VJepa21Model

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tracker.devices import bf16_pays
 from tracker.errors import UserError
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
-from tracker.features.efficientnet import EFFICIENTNET, FIRST_AT_STRIDE_16
-from tracker.features.image_encoders import ImageArchitecture, ImageEncoder
+from tracker.features.images.efficientnet import EFFICIENTNET, FIRST_AT_STRIDE_16
+from tracker.features.images.encoders import ImageArchitecture, ImageEncoder
 from tracker.features.sources import frame_modes, load_architecture, load_encoder
 from tracker.video.pixels import normalise
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tracker.errors import UserError
 from tracker.extras import needs
-from tracker.features.image_encoders import ImageArchitecture, ImageEncoder
+from tracker.features.images.encoders import ImageArchitecture, ImageEncoder
 
 EFFICIENTNET = "efficientnet-lite2"
 

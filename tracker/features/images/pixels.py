@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tracker.features.image_encoders import ImageArchitecture, ImageEncoder
+from tracker.features.images.encoders import ImageArchitecture, ImageEncoder
 
 PIXELS = "pixels"
 PATCH = 16
