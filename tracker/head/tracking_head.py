@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tracker.errors import UserError
 from tracker.flow.chains import FlowProposals
 from tracker.head.coarse import CoarseMatch
 from tracker.head.config import HeadConfig
@@ -155,9 +156,9 @@ class Past:
         for target, value in zip(self.tensors(), found.tensors(), strict=True):
             target[:, points, frames] = value
 
-    def make_room(self, points: int, frames: int) -> Past:
+    def make_room(self, num_points: int, num_frames: int) -> Past:
         """Return the same with zeros for so many more points and frames after them."""
-        return self.map(lambda x: F.pad(x, (0, 0, 0, frames, 0, points)))
+        return self.map(lambda x: F.pad(x, (0, 0, 0, num_frames, 0, num_points)))
 
     def tensors(self) -> list[Tensor]:
         """Return all that it holds, points along the second dimension and frames the third."""
@@ -244,13 +245,13 @@ class TrackingHead(nn.Module):
             Of the T frames.
 
         Raises:
-            ValueError: the head reads residuals, and there are none.
+            UserError: the head reads residuals, and there are none.
         """
         size = (frames.shape[-1], frames.shape[-2])
         levels: list[Level] = []
         if self.config.use_vjepa:
             if residuals is None:
-                raise ValueError("a head with the V-JEPA branch needs residuals")
+                raise UserError("a head with the V-JEPA branch needs residuals; give them")
             dtype = self.projection.fuse.weight.dtype
             content = F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
             levels.append(Level.of(content, size))
@@ -328,11 +329,13 @@ class TrackingHead(nn.Module):
             all_logits.append(visibility_logits)
         return HeadOutput(all_xy, all_logits, logits, matches)
 
-    def look(self, features: FrameFeatures, queries: QueryDescriptors, placed: Tensor) -> Tensor:
+    def correlate(
+        self, features: FrameFeatures, queries: QueryDescriptors, placed: Tensor
+    ) -> Tensor:
         """Correlate queries with the surroundings of `placed (B, N, T, 2)`: `(B, N, T, D)`."""
         return self.refine.correlate(features.levels, queries.patches, placed)
 
-    def look_back(
+    def past_of(
         self,
         features: FrameFeatures,
         queries: QueryDescriptors,
@@ -341,8 +344,8 @@ class TrackingHead(nn.Module):
     ) -> Past:
         """Make a past of points that are known to be at `xy (B, N, K, 2)` in K frames."""
         match, logits, _ = self._match(features, queries)
-        matches = Matches(match, logits, self.look(features, queries, match))
-        return Past(matches, xy, visibility_logits, self.look(features, queries, xy))
+        matches = Matches(match, logits, self.correlate(features, queries, match))
+        return Past(matches, xy, visibility_logits, self.correlate(features, queries, xy))
 
     def _refine(
         self,
@@ -364,11 +367,11 @@ class TrackingHead(nn.Module):
             xy = torch.cat([past.xy, xy], 2)
             visibility_logits = torch.cat([past.visibility_logits, visibility_logits], 2)
         proposed = self._propose(matches, flow)
-        moved, judged = self.refine(
+        moved, logits = self.refine(
             seen, xy, visibility_logits, matches.seen, proposed, time_to_query, features.size
         )
         new = slice(past.num_frames if past else 0, None)
-        return moved[:, :, new], judged[:, :, new]
+        return moved[:, :, new], logits[:, :, new]
 
     def _match(
         self, features: FrameFeatures, queries: QueryDescriptors

@@ -153,7 +153,7 @@ class Follower:
 
         refines = self.head.config.iterations > 0 and self.config.iterations != 0
         standing = before & (refines and offset > 0 and length < self.config.context)
-        past = self._look_back(standing, length) if standing.any() else None
+        past = self._past_of(standing, length) if standing.any() else None
         if past is not None:
             self._follow(features, standing, span, past, on_points)
         self.past, self.has_past = past, standing
@@ -271,23 +271,23 @@ class Follower:
             return False
         # Training does not judge the query's own frame, where the point is known to be seen.
         here = (time_to_query[:, block] == 0)[..., None]
-        judged = output.visibility_logits[-1]
-        judged = torch.where(here, judged.new_tensor(SEEN), judged[0])
-        found = FollowedFrames(output.xy[-1][0], judged)
+        logits = output.visibility_logits[-1]
+        logits = torch.where(here, logits.new_tensor(SEEN), logits[0])
+        found = FollowedFrames(output.xy[-1][0], logits)
         span.tracks.put(rows, block, found)
         if past is not None:
             assert output.matches is not None  # there is a past only where something refines
-            seen = self.head.look(features, queries, found.xy[None])
-            new = Past(output.matches, found.xy[None], judged[None], seen)
+            seen = self.head.correlate(features, queries, found.xy[None])
+            new = Past(output.matches, found.xy[None], logits[None], seen)
             past.put(rows, block, new)
         return True
 
-    def _look_back(self, points: Tensor, length: int) -> Past:
+    def _past_of(self, points: Tensor, length: int) -> Past:
         """Return the past of all N, that of `points` complete, with room for a block's frames."""
         assert self.known is not None and self.descriptors is not None  # they have been followed
         missing = (points & ~self.has_past).nonzero()[:, 0]
         for part in missing.split(self._chunk) if len(missing) else ():
-            found = self.head.look_back(
+            found = self.head.past_of(
                 self.near.alone(),
                 self.descriptors.select_points(part),
                 self.known.xy[part][None],
@@ -299,13 +299,13 @@ class Follower:
         assert self.past is not None  # where none was missing, there was one
         return self.past.make_room(0, length)
 
-    def _follow_fewer(self, points: int) -> None:
+    def _follow_fewer(self, num_points: int) -> None:
         """Halve the points at a time, now that nothing holds on to what the attempt allocated."""
         torch.cuda.empty_cache()
-        self._chunk = points // 2
+        self._chunk = num_points // 2
         if self._chunk < SMALLEST_CHUNK:
             raise UserError(
-                f"the GPU ran out of memory with {points} points at a time; lower "
+                f"the GPU ran out of memory with {num_points} points at a time; lower "
                 "inference.block or fine_size, or run on the CPU"
             )
 
