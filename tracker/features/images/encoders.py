@@ -1,7 +1,7 @@
 """Encoders of pictures as frozen backbones: each frame is described on its own.
 
-A transformer of patches (DINOv2, DINOv3, SigLIP, SigLIP 2 of fixed size, ViT) through
-transformers; `efficientnet.py` has the other kind. Shapes: N pictures, C channels, h x w patches.
+A transformer of patches (DINOv2, DINOv3, SigLIP, SigLIP 2, ViT) through transformers; beside this
+file are the other kinds. Shapes: N pictures, C channels, h x w patches.
 """
 
 from __future__ import annotations
@@ -123,12 +123,23 @@ class PatchEncoder(ImageEncoder):
         return maps
 
     def _run(self, pixels: Tensor) -> Any:
+        if self.config.model_type.startswith("siglip2"):
+            return self._run_on_patches(pixels)
         try:
             return self.network(
                 pixel_values=pixels, output_hidden_states=True, interpolate_pos_encoding=True
             )
         except TypeError:  # those whose positions fit every size do not take the option
             return self.network(pixel_values=pixels, output_hidden_states=True)
+
+    def _run_on_patches(self, pixels: Tensor) -> Any:
+        """Run a SigLIP 2 for pictures of any shape, which takes patches that are cut already."""
+        side = self.config.patch_size
+        patches = rearrange(pixels, "n c (h p) (w q) -> n (h w) (p q c)", p=side, q=side)
+        grid = [pixels.shape[2] // side, pixels.shape[3] // side]
+        shapes = torch.tensor([grid] * len(pixels), device=pixels.device)
+        everything = torch.ones(patches.shape[:2], dtype=torch.long, device=pixels.device)
+        return self.network(patches, everything, shapes, output_hidden_states=True)
 
 
 def load_image_architecture(name: str) -> ImageArchitecture:
@@ -152,11 +163,6 @@ def load_image_architecture(name: str) -> ImageArchitecture:
     numbers = {name: getattr(config, name, None) for name in names}
     if not all(isinstance(number, int) and number > 0 for number in numbers.values()):
         raise UserError(f"{name}: a {whole.model_type} has no patches of pixels; name {FAMILIES}")
-    if whole.model_type.startswith("siglip2"):
-        raise UserError(
-            f"{name}: SigLIP 2 with pictures of any shape (naflex) is not implemented; name one of "
-            "fixed size, such as google/siglip2-base-patch16-256"
-        )
     found: dict[str, Any] = numbers  # each a number, as was checked
     return ImageArchitecture(whole.model_type, config=whole, **found)
 
