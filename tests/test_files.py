@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,13 @@ import torch
 from safetensors import SafetensorError
 
 from tracker.errors import UserError
-from tracker.files import atomic_path, files_below, prepare_output_dir, save_tensors
+from tracker.files import (
+    atomic_path,
+    files_below,
+    prepare_output_dir,
+    results_folder,
+    save_tensors,
+)
 
 
 def test_files_of_a_kind_are_found_at_any_depth_but_not_hidden_ones(tmp_path: Path) -> None:
@@ -33,6 +40,22 @@ def test_output_folder_that_cannot_be_written_is_named(tmp_path: Path, place: st
     with pytest.raises(UserError, match="cannot write to the output folder"):
         prepare_output_dir(tmp_path / place)
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("writes", [False, True])
+def test_results_folder_stays_only_where_something_was_written(
+    tmp_path: Path, fails: bool, writes: bool
+) -> None:
+    (tmp_path / "there").mkdir()
+    with suppress(ZeroDivisionError), results_folder(tmp_path / "there" / "a" / "b") as folder:
+        assert folder.is_dir()
+        if writes:
+            (folder / "result").write_text("whole")
+        if fails:
+            raise ZeroDivisionError
+    assert folder.exists() == folder.parent.exists() == writes
+    assert (tmp_path / "there").exists()
 
 
 def test_atomic_path_appears_only_when_done(tmp_path: Path) -> None:

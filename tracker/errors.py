@@ -52,8 +52,6 @@ def print_warnings() -> Iterator[None]:
 
     NumPy keeps quiet: a number that is not finite is told where it does harm.
     """
-    import numpy as np
-
     if any(isinstance(handler, _PrintWarnings) for handler in log.handlers):
         yield  # a command called by another
         return
@@ -62,14 +60,14 @@ def print_warnings() -> Iterator[None]:
         log.warning("%s", message)
 
     handler = _PrintWarnings()
-    before, warnings.showwarning = warnings.showwarning, from_library
     log.addHandler(handler)
     try:
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings():
+            warnings.showwarning = from_library
+            warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)  # NumPy's
             yield
     finally:
         log.removeHandler(handler)
-        warnings.showwarning = before
 
 
 class _Pipe(io.TextIOBase):

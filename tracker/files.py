@@ -70,6 +70,23 @@ def prepare_output_dir(path: str | Path) -> Path:
 
 
 @contextmanager
+def results_folder(path: str | Path) -> Iterator[Path]:
+    """Prepare a folder for work that may fail; what was made for it and stays empty goes again.
+
+    Raises:
+        UserError: as `prepare_output_dir`.
+    """
+    folder = Path(path)
+    made = [part for part in (folder, *folder.parents) if not part.exists()]
+    try:
+        yield prepare_output_dir(folder)
+    finally:
+        for part in made:
+            with suppress(OSError):  # not empty: then it holds finished files
+                part.rmdir()
+
+
+@contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it there on success, delete it on failure.
 

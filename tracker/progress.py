@@ -14,10 +14,22 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all) as work goes on."""
 
+Share = Callable[[float], None]
+"""Called with the share of a job that is done, 0..1."""
+
 LONG = 100
 """Frames from which on a notebook shows a bar unless told otherwise."""
 
 SECONDS_BETWEEN_LINES = 30.0
+
+
+def in_silence(share: float) -> None:
+    """Take the share of a job that is done, where nobody asks for it."""
+
+
+def part_of(on_share: Share, start: float, stop: float) -> Share:
+    """Return what a part of a job calls, which leads the whole from share `start` to `stop`."""
+    return lambda share: on_share(start + share * (stop - start))
 
 
 def in_terminal() -> bool:
@@ -44,7 +56,16 @@ class Bar(tqdm):
             kwargs["delay"] = SECONDS_BETWEEN_LINES
             shown = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
             kwargs["bar_format"] = shown
+            kwargs["unit"] = kwargs.get("unit", "it").strip()  # bars have a blank before it
         super().__init__(*args, **kwargs)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What a line is made of; without a total there is nothing to say of what is left."""
+        values = super().format_dict
+        if not self._in_terminal and not self.total:
+            values["bar_format"] = "{desc}: {n_fmt} {unit}{postfix}"
+        return values
 
     def display(self, msg: str | None = None, pos: int | None = None) -> Any:
         """Draw the bar over itself, or write a line; an empty one would wipe the bar."""

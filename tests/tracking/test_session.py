@@ -19,9 +19,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> tuple[PointTracker, list[int]]:
     tracker, described = tiny_tracker(), []
     describe = tracker.describe
 
-    def counting(frames: np.ndarray, before: np.ndarray | None = None) -> object:
+    def counting(frames: np.ndarray, before: np.ndarray | None = None, *rest: object) -> object:
         described.append(len(frames))
-        return describe(frames, before)
+        return describe(frames, before, *rest)
 
     monkeypatch.setattr(tracker, "describe", counting)
     return tracker, described

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tracker.cli.track import add_threads_option, set_threads
 from tracker.errors import UserError, exit_on_user_error, log
-from tracker.files import prepare_output_dir
+from tracker.files import results_folder
 
 if TYPE_CHECKING:
     from tracker.analysis.features import Features, Settings, Step
@@ -252,7 +250,7 @@ def _write(
     """Analyze, write the report, and say what it found and what was skipped."""
     from tracker.progress import Bar
 
-    with _output_folder(args.out) as folder:
+    with results_folder(args.out) as folder:
         with Bar(desc="reading", unit=f" {unit}", total=total, leave=False, delay=0.5) as bar:
             report = analyze(bar.update)
         paths = report.write(folder)
@@ -263,17 +261,3 @@ def _write(
         print(f"written: {path}")
     for name, reason in report.skipped.items():
         log.warning("skipped %s: %s", name, reason)
-
-
-@contextmanager
-def _output_folder(path: str) -> Iterator[Path]:
-    """Prove at once that the folder can be written to; leave no empty one when work fails."""
-    existed = Path(path).exists()
-    folder = prepare_output_dir(path)
-    try:
-        yield folder
-    except BaseException:
-        if not existed:
-            with suppress(OSError):  # not empty: then it holds finished files
-                folder.rmdir()
-        raise

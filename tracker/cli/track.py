@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,6 +107,10 @@ def open_tracker(args: argparse.Namespace) -> Tracker:
     from tracker.settings import parse_changes
 
     set_threads(args.threads)
+    if args.device not in ("auto", "cpu"):  # also where the tracker, such as lk, needs none
+        from tracker.devices import check_device
+
+        check_device(args.device)
     return make_tracker(args.tracker, parse_changes(args.set), args.device)
 
 
@@ -117,6 +122,8 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=TRACK_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # Or argparse takes the point -1,20,20 for an option.
+    track._negative_number_matcher = re.compile(r"-\d")
     track.add_argument(
         "video",
         metavar="VIDEO",
@@ -155,14 +162,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {len(queries)} points")
     print(f"loading {args.tracker} ...", flush=True)
     tracker = open_tracker(args)
-    files.prepare()
-    with progress_bar("looking for cuts", total=len(video)) as progress:
-        warn_of_contents(video, progress)
-    started = time.perf_counter()
-    with progress_bar("tracking") as progress:
-        tracks = tracker.track(video, queries, progress)
-    seconds = time.perf_counter() - started
-    print(f"tracked in {seconds:.1f} s with {args.tracker}; {tracks.visible.mean():.0%} visible")
-    for path in files.write(video, tracks, style):
-        print(f"written: {path}")
+    with files.folders():
+        with progress_bar("looking for cuts", total=len(video)) as progress:
+            warn_of_contents(video, progress)
+        started = time.perf_counter()
+        with progress_bar("tracking") as progress:
+            tracks = tracker.track(video, queries, progress)
+        seconds = time.perf_counter() - started
+        seen = tracks.visible.mean()
+        print(f"tracked in {seconds:.1f} s with {args.tracker}; {seen:.0%} visible")
+        for path in files.write(video, tracks, style):
+            print(f"written: {path}")
     return 0

@@ -29,6 +29,7 @@ from tracker.features.encoder import encode_tokens
 from tracker.features.images.encoders import ImageArchitecture, ImageEncoder
 from tracker.features.meta_checkpoints import is_meta_file, load_meta_model
 from tracker.features.sources import frame_modes, load_architecture, load_encoder
+from tracker.progress import Share, in_silence
 from tracker.video.pixels import normalise, resize
 
 if TYPE_CHECKING:
@@ -170,11 +171,12 @@ class FrozenBackbone:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in identity.items()}
 
     @torch.no_grad()
-    def __call__(self, video: Tensor) -> FeatureVolume:
+    def __call__(self, video: Tensor, on_share: Share = in_silence) -> FeatureVolume:
         """Encode a clip window by window.
 
         Args:
             video: `(B, T, 3, H, W)` float in 0..1, of any size; resized to `input_size`.
+            on_share: called after each window with the share of them that is done.
 
         Returns:
             Features in the precision of the encoder. The last window of a long clip is taken from
@@ -189,7 +191,8 @@ class FrozenBackbone:
         length = video.shape[1]
         parts, slots, phases = [], [], []
         offset = 0
-        for start, first_new in window_starts(length, self.config.window):
+        windows = window_starts(length, self.config.window)
+        for done, (start, first_new) in enumerate(windows, start=1):
             clip = frames[:, start : start + self.config.window]
             features, slot = self._encode_window(clip)
             first_slot = int(slot[first_new - start])
@@ -197,6 +200,7 @@ class FrozenBackbone:
             slots.append(slot[first_new - start :] - first_slot + offset)
             phases.append(self._phase(features.shape[2])[first_slot:])
             offset += parts[-1].shape[2]
+            on_share(done / len(windows))
         return FeatureVolume(torch.cat(parts, 2), torch.cat(slots), torch.cat(phases))
 
     def _prepare(self, video: Tensor) -> Tensor:

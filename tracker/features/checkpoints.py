@@ -244,7 +244,8 @@ def _check_folder(path: str, source: str) -> None:
             f"backbone 'mini' lacks {folder / 'config.json'}; install the package again, or use "
             f"{RANDOM_MINI} (the same architecture, random weights), a folder or a hub id"
         )
-    looks_like_path = folder.is_absolute() or path.startswith(".")
+    # Hub ids are owner/name: anything else would be asked of the network for nothing.
+    looks_like_path = folder.is_absolute() or path.startswith(".") or path.count("/") != 1
     if looks_like_path and not (folder / "config.json").is_file():
         raise UserError(
             f"backbone {source!r} cannot be loaded: no {folder / 'config.json'}; name a folder "

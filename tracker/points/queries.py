@@ -121,13 +121,13 @@ class Queries:
         if late.size:
             raise UserError(
                 f"query {late[0]} is {_row(self.txy[late[0]])}, but the video has frames "
-                f"0..{num_frames - 1}"
+                f"0..{num_frames - 1}; t comes first"
             )
         outside = np.flatnonzero(~inside_frame(self.xy, size))
         if outside.size:
             raise UserError(
                 f"query {outside[0]} is {_row(self.txy[outside[0]])}, outside the frame of "
-                f"{width}x{height} pixels"
+                f"{width}x{height} pixels; give x in 0..{width} and y in 0..{height}"
             )
         if min(size) > 1 and self.xy.max() <= 1 and (self.xy % 1).any():
             log.warning(

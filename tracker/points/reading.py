@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -69,21 +70,30 @@ def _read_csv(path: Path) -> Rows:
 
 def _read_json(path: Path) -> Rows:
     entries = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(entries, dict):
+    if isinstance(entries, dict) and "queries" in entries:
         entries = entries["queries"]
-    rows = [[e["t"], e["x"], e["y"]] if isinstance(e, dict) else e for e in entries]
-    for number, row in enumerate(rows):
-        if isinstance(row, list) and len(row) == 2:
+    if not isinstance(entries, list):
+        raise UserError(f"queries file {path} holds no list; write [[t, x, y], ...]")
+    rows = []
+    for number, entry in enumerate(entries):
+        row = [entry.get(key) for key in "txy"] if isinstance(entry, dict) else entry
+        numbers = isinstance(row, list) and all(isinstance(value, int | float) for value in row)
+        if not numbers or len(row) != 3:
             raise UserError(
-                f"queries file {path}: entry {number} is {row}; write [t, x, y], the frame first "
-                "(0 for the first frame)"
+                f"queries file {path}: entry {number} is {json.dumps(entry)}; write [t, x, y] or "
+                '{"t": 0, "x": 12.5, "y": 40}, the frame first (0 for the first frame)'
             )
+        rows.append(row)
     names = [e.get("name", "") if isinstance(e, dict) else "" for e in entries]
     txy = np.array(rows, np.float32).reshape(len(rows), 3)
     return txy, names if any(names) else None
 
 
 def _read_npz(path: Path) -> Rows:
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"queries file {path} is no .npz file; it may be damaged or renamed")
     with np.load(path, allow_pickle=False) as data:
+        if "queries" not in data:
+            raise UserError(f"queries file {path} needs an array named queries, rows of t, x, y")
         names = data["names"].tolist() if "names" in data else None
         return np.asarray(data["queries"], np.float32), names

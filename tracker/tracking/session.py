@@ -9,7 +9,7 @@ from tracker.head.tracking_head import FrameFeatures
 from tracker.memory import BoundedMemory
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
-from tracker.progress import Progress, reported
+from tracker.progress import Progress, Share, reported
 from tracker.tracking.blocks import follow_blocks
 from tracker.tracking.model import TrackingModel
 from tracker.video.video import Video
@@ -60,7 +60,7 @@ class TrackSession:
             )
         return tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
 
-    def _features(self, start: int, stop: int) -> FrameFeatures:
+    def _features(self, start: int, stop: int, on_share: Share) -> FrameFeatures:
         """Return the features of the block of frames `start..stop-1`."""
         key = ("features", start, stop)
         features = self._memory.find(key)
@@ -70,7 +70,7 @@ class TrackSession:
             lead = min(start, max(0, reach - (stop - start)))
             before = self._read(start - lead, start) if lead else None
             frames = self._read(start, stop)
-            features = self._tracker.describe(frames, before)
+            features = self._tracker.describe(frames, before, on_share)
             self._memory.keep(key, features, features.nbytes)
         return features
 

@@ -101,6 +101,10 @@ def open_source(source: Source, fps: float | None, deinterlace: bool = False) ->
 
 def _open_path(source: str, fps: float | None, deinterlace: bool) -> FrameSource:
     rate = fps or DEFAULT_FPS
+    if not source:
+        raise UserError("the video's name is empty; give the path of a file or folder")
+    if "://" in source:
+        raise UserError(f"{source} is an address; download it, and give the file")
     path = Path(os.path.expanduser(source))
     if not os.path.exists(path):  # False too for what cannot be a name, where Path raises
         files = files_of_pattern(str(path))
@@ -129,4 +133,6 @@ def _map_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path} is not a readable .npy array of frames ({error})") from error
+        raise UserError(
+            f"{path} is not a readable .npy array of frames ({error}); save uint8 (T, H, W, 3)"
+        ) from error

@@ -146,7 +146,8 @@ class Video:
         """
         if stride < 1:
             raise UserError(f"stride {stride} is not a positive number of frames")
-        chosen = self._range[slice(start, stop, stride)] if start >= 0 else range(0)
+        counted = start >= 0 and (stop is None or stop >= 0)
+        chosen = self._range[slice(start, stop, stride)] if counted else range(0)
         if len(chosen) == 0:
             raise UserError(
                 f"no frames from {start} to {'the end' if stop is None else stop} in {self.name}, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tracker.errors import UserError
-from tracker.files import prepare_output_dir
+from tracker.files import results_folder
 from tracker.points.drawing import DrawingStyle, contact_sheet, overlay, write_image
 from tracker.points.tracks import Tracks
 from tracker.progress import Progress
@@ -92,14 +93,17 @@ class OutputFiles:
     paths: dict[str, Path]
     stale: list[Path] = field(default_factory=list)
 
-    def prepare(self) -> None:
-        """Make the folders, and prove that they can be written to.
+    @contextmanager
+    def folders(self) -> Iterator[None]:
+        """Make the folders, and prove that they can be written to; leave no empty ones.
 
         Raises:
             UserError: they cannot.
         """
-        for folder in {path.parent for path in self.paths.values()}:
-            prepare_output_dir(folder)
+        with ExitStack() as stack:
+            for folder in {path.parent for path in self.paths.values()}:
+                stack.enter_context(results_folder(folder))
+            yield
 
     def write(
         self,
@@ -148,6 +152,8 @@ def choose_files(out: str | None, save: str | None, overwrite: bool, default: Pa
         UserError: there is no such kind, or something would be overwritten.
     """
     kinds = _choose_kinds(save)
+    if out == "":
+        raise UserError("--out is empty; name a folder, or a file such as result.mp4")
     if out is None:
         folder = free_folder(default, lambda f: bool(_tracks_in(f)) and not overwrite)
     else:
