@@ -43,12 +43,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
     parser.add_argument(
-        "--backbone", default="mini", help="mini, mini-random, a hub id or a folder"
+        "--backbone", default="mini", help="mini, mini-random, a hub id, a folder or a .pt file"
     )
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 6, 8], metavar="I")
     parser.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
     parser.add_argument("--window", type=int, default=16, metavar="T")
-    parser.add_argument("--frame-mode", default="tubelet", help="tubelet, offset or duplicate")
+    parser.add_argument(
+        "--frame-mode", default="tubelet", help="tubelet (default), offset, duplicate or image"
+    )
     parser.add_argument("--clips", type=int, default=1000, metavar="N")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--videos", metavar="DIR", help="a folder of videos")

@@ -46,14 +46,22 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what describes frames")
     what.add_argument(
-        "--backbones", nargs="+", default=["mini"], metavar="NAME", help="mini, hub ids or folders"
+        "--backbones",
+        nargs="+",
+        default=["mini"],
+        metavar="NAME",
+        help="mini, efficientnet-lite2, hub ids, folders or .pt files",
     )
     what.add_argument(
         "--layers", type=int, nargs="+", metavar="I", help="default: at each quarter of the depth"
     )
     what.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
     what.add_argument("--window", type=int, default=16, metavar="T")
-    what.add_argument("--frame-mode", default="tubelet", help="tubelet, offset or duplicate")
+    what.add_argument(
+        "--frame-mode",
+        metavar="MODE",
+        help="tubelet, offset, duplicate or image; default: image where there is no other",
+    )
     what.add_argument(
         "--template",
         default="auto",
@@ -123,9 +131,7 @@ def _ways(args: argparse.Namespace) -> list[Way]:
     device, size = str(check_device(args.device)), tuple(args.size)
     alone: list[tuple[str, describers.Describer]] = []
     for name in args.backbones:
-        depth = FrozenBackbone(BackboneConfig(name, (1,))).architecture.num_hidden_layers
-        layers = args.layers or sorted({max(1, depth * n // 4) for n in (1, 2, 3, 4)})
-        config = BackboneConfig(name, tuple(layers), size, args.window, args.frame_mode)
+        config = BackboneConfig.usual(name, size, args.window, args.layers, args.frame_mode)
         backbone = FrozenBackbone(config)
         template = _template(args, backbone, device)
         alone.append((name, describers.describe_by_backbone(backbone, template, device)))

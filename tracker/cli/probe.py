@@ -62,14 +62,16 @@ def compare(args: argparse.Namespace) -> None:
     from tracker.datasets.rendered import HELD_OUT_SEED
     from tracker.devices import check_device
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
-    from tracker.features.checkpoints import load_config
+    from tracker.features.sources import frame_modes, load_architecture
     from tracker.pretraining.probe import probe
     from tracker.pretraining.probe.motion_task import CLASSES
 
     device = check_device(args.device)
-    architecture = load_config(args.backbone)
-    last = (architecture.num_hidden_layers,)
-    backbone = FrozenBackbone(BackboneConfig(args.backbone, last, tuple(args.size), args.frames))
+    architecture = load_architecture(args.backbone)
+    last, mode = (architecture.num_hidden_layers,), frame_modes(architecture)[0]
+    backbone = FrozenBackbone(
+        BackboneConfig(args.backbone, last, tuple(args.size), args.frames, mode)
+    )
     skipped: dict[str, str] = {}
     classes: Mapping[str, Sequence[str]] = CLASSES
     if args.videos:
