@@ -25,7 +25,9 @@ from tracker.points.tracks import Tracks
 from tracker.video.loading import load_video
 
 if TYPE_CHECKING:
+    import pandas as pd
     from PIL import Image
+    from torch import Tensor
 
     from tracker.points.drawing import DrawingStyle
     from tracker.video.loading import VideoLike

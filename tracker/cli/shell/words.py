@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -85,4 +85,5 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[Option]:
 
 
 def _choices(action: argparse.Action) -> tuple[str, ...]:
-    return tuple(map(str, action.choices or ()))
+    known: Iterable[object] = action.choices or ()
+    return tuple(str(choice) for choice in known)
