@@ -56,7 +56,7 @@ def _commands_of(name: str) -> Iterator[Command]:
     module, summary = COMMANDS[name]
     files = {command: file for file, command in SETTINGS.items()}
     if name in files:
-        words = tuple(f"{key}=" for key in compose(files[name], [], None))
+        words = tuple(f"{key}=" for key in map(str, compose(files[name], [], None)))
         yield Command(name, summary, (Option(("--help",), "tell more", False, ()),), words)
     else:
         parser = import_module(f"tracker.cli.{module}").build_parser()
