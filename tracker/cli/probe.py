@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from tracker.errors import UserError, exit_on_user_error, log
+from tracker.files import results_file
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,10 +42,23 @@ def build_parser() -> argparse.ArgumentParser:
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> int:
-    """Encode clips, train and test both probes, print the table; return the exit code."""
+    """Compare poolings as the options in `argv` say; return the exit code."""
     args = build_parser().parse_args(argv)
     if min(args.clips, args.test_clips, args.epochs) < 1 or not 0 < args.test_share < 1:
         raise UserError("--clips, --test-clips and --epochs start at 1; --test-share is in 0..1")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: give 0 or more")
+    with results_file(args.out) if args.out else nullcontext():
+        compare(args)
+    return 0
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Encode clips, train and test both probes, print and write the table.
+
+    Raises:
+        UserError: what is named is missing, or cannot be read.
+    """
     from tracker.datasets.rendered import HELD_OUT_SEED
     from tracker.devices import check_device
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
@@ -77,4 +92,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.out:
         probe.write_results(Path(args.out), args.backbone, results)
         print(f"written: {args.out}")
-    return 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tracker.errors import UserError, exit_on_user_error
-from tracker.files import prepare_output_dir
+from tracker.files import results_folder
 from tracker.formats.registry import FORMATS, check_installed, find_format
 from tracker.points.tracks import Tracks
 
@@ -102,8 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"--first-frame: frames have no numbers in {name}; leave it out")
         check_installed(name, path)
     tracks = Tracks.load(args.tracks)
-    for folder in {path.parent for _, path in targets}:
-        prepare_output_dir(folder)
-    for name, path in targets:
-        print(f"written: {tracks.save(path, name, args.first_frame)}")
+    with ExitStack() as stack:
+        for folder in {path.parent for _, path in targets}:
+            stack.enter_context(results_folder(folder))
+        for name, path in targets:
+            print(f"written: {tracks.save(path, name, args.first_frame)}")
     return 0

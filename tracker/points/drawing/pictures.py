@@ -48,7 +48,7 @@ def overlay(
     """
     colours = point_colours(tracks)
     for t, frame in enumerate(video.frames()):
-        enlarged = _enlarge(frame)
+        enlarged = enlarge(frame)
         picture = draw_tracks(enlarged, tracks, t, style, colours)
         if truth is not None:
             divider = np.full((picture.shape[0], 4, 3), 255, np.uint8)
@@ -59,7 +59,8 @@ def overlay(
         yield picture
 
 
-def _enlarge(frame: np.ndarray) -> np.ndarray:
+def enlarge(frame: np.ndarray) -> np.ndarray:
+    """Return a frame `(H, W, 3)` that is large enough to be drawn into."""
     shorter, longer = sorted(frame.shape[:2])
     factor = min(-(-SMALLEST_SIDE // shorter), LONGEST_SIDE // longer)
     if factor <= 1:
