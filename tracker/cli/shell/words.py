@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -56,7 +56,7 @@ def _commands_of(name: str) -> Iterator[Command]:
     module, summary = COMMANDS[name]
     files = {command: file for file, command in SETTINGS.items()}
     if name in files:
-        words = tuple(f"{key}=" for key in compose(files[name], [], None))
+        words = tuple(f"{key}=" for key in map(str, compose(files[name], [], None)))
         yield Command(name, summary, (Option(("--help",), "tell more", False, ()),), words)
     else:
         parser = import_module(f"tracker.cli.{module}").build_parser()
@@ -85,4 +85,5 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[Option]:
 
 
 def _choices(action: argparse.Action) -> tuple[str, ...]:
-    return tuple(map(str, action.choices or ()))
+    known: Iterable[object] = action.choices or ()
+    return tuple(str(choice) for choice in known)
