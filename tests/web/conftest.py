@@ -22,7 +22,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 LIMITS = Limits(upload=2**20, frames=40, points=100, visitors=4)
 
-SECONDS = 600_000  # milliseconds that anything may take; a busy machine is slow
+SECONDS = 180_000  # milliseconds that anything may take; a busy machine is slow
 
 
 @pytest.fixture

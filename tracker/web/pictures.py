@@ -48,10 +48,14 @@ class FramePictures:
             if data is not None:
                 return data
             ahead = min(AHEAD, self._video.chunk_length)
-            for number, frame in enumerate(self._video.frames(t, t + ahead), start=t):
-                encoded = _encode(frame)
-                self._kept.keep(number, encoded, len(encoded))
-                data = encoded if number == t else data
+            try:
+                for number, frame in enumerate(self._video.frames(t, t + ahead), start=t):
+                    encoded = _encode(frame)
+                    self._kept.keep(number, encoded, len(encoded))
+                    data = encoded if number == t else data
+            except UserError:
+                if data is None:  # those that come after it may be damaged
+                    raise
         if data is None:
             raise UserError(f"frame {t} of {self._video.name} cannot be decoded")
         return data

@@ -87,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         limits.check_video(load_video(args.video))
     print(f"loading {args.tracker} ...", flush=True)
     tracker = open_tracker(args)
+    # So that visitors' files go then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with TemporaryDirectory(prefix="vjepa-tracker-") as folder:
         video = None if args.video is None else Path(args.video)
         visits = Visits(Path(folder), tracker, limits, video)
@@ -94,8 +96,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         page = build_page(visits, first_certainty(tracker), may_name_paths=is_private)
         serve(page, visits, args.host, args.port, args.share)
         print("Ctrl-C ends it", flush=True)
-        # So that visitors' files go then, too.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             while True:
                 time.sleep(1)
