@@ -15,6 +15,7 @@ from tracker.files import (
     atomic_path,
     files_below,
     prepare_output_dir,
+    results_file,
     results_folder,
     save_tensors,
 )
@@ -56,6 +57,17 @@ def test_results_folder_stays_only_where_something_was_written(
             raise ZeroDivisionError
     assert folder.exists() == folder.parent.exists() == writes
     assert (tmp_path / "there").exists()
+
+
+def test_results_file_proves_its_place_before_the_work(tmp_path: Path) -> None:
+    with suppress(ZeroDivisionError), results_file(tmp_path / "new" / "table.csv") as file:
+        assert file.parent.is_dir() and not file.exists()
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for place, words in {".": "is a folder; name a file", "file/t.csv": "cannot write"}.items():
+        with pytest.raises(UserError, match=words), results_file(tmp_path / place):
+            raise AssertionError("work that cannot be kept")
 
 
 def test_atomic_path_appears_only_when_done(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from meta_files import save_meta_21
 from tiny_models import tiny_video
 from transformers import VJEPA2Config, VJEPA2Model
 
@@ -64,6 +65,36 @@ def test_vitl_recipe(checkpoint: Path, run_command: Callable, tmp_path: Path) ->
     tracker = PointTracker.from_pretrained(tmp_path / "run" / "best")
     assert tracker.template is not None
     assert tracker.backbone.channels == 1024
+    tracks = tracker.track(tiny_video(4), Queries.grid(2, (96, 64)))
+    assert tracks.xy.shape == (4, 4, 2)
+
+
+def test_vjepa21_recipe(run_command: Callable, tmp_path: Path) -> None:
+    """On a small file in Meta's layout, converted as the recipe says."""
+    file = save_meta_21(tmp_path / "vjepa2_1_vitl_dist_vitG_384.pt")
+    convert = ["-m", "tracker.cli", "convert-backbone", file.name, "vjepa21_vitl"]
+    converted = run_command(*convert, cwd=tmp_path)
+    assert converted.code == 0, converted.err
+    size = ["--size", "32", "32", "--window", "2"]
+    fit = ["-m", "data_prep.fit_template", "--backbone", "vjepa21_vitl", "--layers", "6", "12"]
+    fitted = run_command(*fit, *size, "--clips", "2", "--out", "t.safetensors", cwd=tmp_path)
+    assert fitted.code == 0, fitted.err
+    result = run_command(
+        ROOT / "train_tracker.py",
+        "+experiment=train/vjepa21_vitl",
+        "backbone.source=vjepa21_vitl",
+        "backbone.layers=[6,12]",
+        "backbone.input_size=[32,32]",
+        "backbone.window=2",
+        "template=t.safetensors",
+        "run_dir=run",
+        *SHORT,
+        cwd=tmp_path,
+    )
+    assert result.code == 0, result.err
+    tracker = PointTracker.from_pretrained(tmp_path / "run" / "best")
+    assert tracker.template is not None
+    assert tracker.backbone.architecture.model_type == "vjepa2_1"
     tracks = tracker.track(tiny_video(4), Queries.grid(2, (96, 64)))
     assert tracks.xy.shape == (4, 4, 2)
 

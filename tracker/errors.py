@@ -91,6 +91,11 @@ class _Pipe(io.TextIOBase):
             # Python flushes what is left once more at its end, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # read only, as that of other streams
+        """That of the stream: progress bars ask whether they can be drawn finer than with #."""
+        return self.stream.encoding
+
     def isatty(self) -> bool:
         return self.stream.isatty()
 

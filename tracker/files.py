@@ -87,6 +87,20 @@ def results_folder(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
+def results_file(path: str | Path) -> Iterator[Path]:
+    """Prove before long work that its one file can be written; leave no empty folder if it fails.
+
+    Raises:
+        UserError: it is a folder, or its own folder cannot be written to.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise UserError(f"{file} is a folder; name a file")
+    with results_folder(file.parent):
+        yield file
+
+
+@contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it there on success, delete it on failure.
 

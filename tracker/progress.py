@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -44,6 +45,19 @@ def in_notebook() -> bool:
     return type(shell).__name__ in ("ZMQInteractiveShell", "Shell")
 
 
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Show neither bars nor lines of progress within this."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
 class Bar(tqdm):
     """tqdm's bar on stderr; where that is no terminal, a line each half minute."""
 
@@ -51,6 +65,7 @@ class Bar(tqdm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._in_terminal = in_terminal()
+        kwargs["disable"] = kwargs.get("disable", False) or _hidden.get()
         if not self._in_terminal:
             kwargs["mininterval"] = kwargs["maxinterval"] = SECONDS_BETWEEN_LINES
             kwargs["delay"] = SECONDS_BETWEEN_LINES
@@ -101,6 +116,13 @@ def progress_bar(label: str, unit: str = "frames", total: int | None = None) -> 
             bar.update(done - bar.n)
 
         yield progress
+
+
+def counted(items: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
+    """Yield the items, and tell after each how many of how many are done."""
+    for number, item in enumerate(items, start=1):
+        yield item
+        progress(number, total)
 
 
 @contextmanager

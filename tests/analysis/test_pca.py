@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Generator
 
+from tracker.analysis import pca
 from tracker.analysis.pca import analyze_pca, encode_visible, foreground, principal_components
 from tracker.errors import UserError
 from tracker.features.backbone import FrozenBackbone
@@ -102,6 +103,15 @@ def test_the_report_names_every_row(open_features: Callable) -> None:
     assert 0 < entry["foreground_share"] < 1
     assert report.facts["frames"] == 6  # an odd last frame is doubled, not dropped
     assert [figure.name for figure in report.figures] == ["pca_layer2"]
+
+
+def test_frames_are_drawn_in_their_own_shape(
+    open_features: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[float] = []
+    monkeypatch.setattr(pca, "draw_rows", lambda title, rows, aspect: shapes.append(aspect) or b"")
+    analyze_pca(open_features(clips=2), Video.from_array(np.zeros((4, 40, 60, 3), np.uint8)))
+    assert shapes == [40 / 60]
 
 
 def test_a_clip_of_two_tokens_is_refused(open_features: Callable) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from tracker.datasets.clips import ClipSource, open_clips
 from tracker.errors import UserError
 from tracker.features.backbone import BackboneConfig, FeatureVolume, FrozenBackbone
-from tracker.features.checkpoints import load_config
+from tracker.features.sources import frame_modes, load_architecture
 from tracker.features.template import PositionalTemplate, template_beside
 from tracker.features.template_fitter import TemplateFitter
 from tracker.video.pixels import shrink_frames
@@ -34,7 +34,8 @@ class Settings:
     Attributes:
         backbone: `mini`, a hub id or a folder.
         layers: as in `BackboneConfig`; None takes those of the template where it comes from a
-            file, else the last one.
+            file, else the last one. The frame mode is the template's likewise, else the encoder's
+            natural one.
         size: `(height, width)` of the input in pixels; None likewise, else 256 x 256.
         window: frames of a clip; None likewise, else 16.
         template: `auto` (the one beside the backbone's weights where it suits, else `fit`), `fit`,
@@ -118,7 +119,7 @@ class Features:
     @property
     def clip_slots(self) -> int:
         """Tubelet slots of a clip."""
-        return self.backbone.phases * self.clip_frames // self.backbone.config.window
+        return self.backbone.slots * self.clip_frames // self.backbone.config.window
 
     @property
     def has_residual(self) -> bool:
@@ -208,20 +209,19 @@ class Features:
 
 def _clip_frames(backbone: FrozenBackbone) -> int:
     """A window; where that is a single tubelet, in which nothing can change, several."""
-    window = backbone.config.window
-    return DEFAULT_WINDOW if window <= backbone.architecture.tubelet_size else window
+    return DEFAULT_WINDOW if backbone.slots < 2 else backbone.config.window
 
 
 def _backbone_config(settings: Settings, template: PositionalTemplate | None) -> BackboneConfig:
     fitted = template.identity if template else {}
-    layers = settings.layers or fitted.get("layers")
-    if layers is None:
-        layers = (load_config(settings.backbone).num_hidden_layers,)
+    architecture = load_architecture(settings.backbone)
+    layers = settings.layers or fitted.get("layers") or (architecture.num_hidden_layers,)
     return BackboneConfig(
         settings.backbone,
         tuple(layers),
         tuple(settings.size or fitted.get("input_size", DEFAULT_SIZE)),
         settings.window or fitted.get("window", DEFAULT_WINDOW),
+        fitted.get("frame_mode", frame_modes(architecture)[0]),
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from tracker.analysis.features import Features, Settings, read_frames
 from tracker.analysis.variability import l2_variability
 from tracker.errors import UserError
-from tracker.features.checkpoints import load_config
+from tracker.features.sources import load_architecture
 from tracker.video.video import Video
 
 MAX_FRAMES = 256
@@ -115,7 +115,7 @@ def open_or_explain(settings: Settings) -> tuple[Features | None, str]:
         UserError: the checkpoint is there, but the settings do not fit it.
     """
     try:
-        load_config(settings.backbone)
+        load_architecture(settings.backbone)
     except UserError as error:
         return None, str(error)
     features = Features.open(settings)

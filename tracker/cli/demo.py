@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     folder = choose_folder(args.out, args.overwrite)
     real, rendered = (
-        OutputFiles({kind: folder / f"{name}.{kind}" for kind in KINDS})
+        OutputFiles({folder / f"{name}.{kind}": kind for kind in KINDS})
         for name in ("bee", "rendered")
     )
     with real.folders():

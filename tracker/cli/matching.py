@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tracker.cli.track import add_threads_option, set_threads
 from tracker.errors import UserError, exit_on_user_error
-from tracker.files import atomic_path
+from tracker.files import atomic_path, results_file
 
 if TYPE_CHECKING:
     from tracker.features.backbone import FrozenBackbone
@@ -44,18 +45,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what describes frames")
     what.add_argument(
-        "--backbones", nargs="+", default=["mini"], metavar="NAME", help="mini, hub ids or folders"
+        "--backbones",
+        nargs="+",
+        default=["mini"],
+        metavar="NAME",
+        help="mini, efficientnet-lite2, hub ids, folders or .pt files",
     )
     what.add_argument(
         "--layers",
         type=int,
         nargs="+",
         metavar="I",
-        help="default: as the template beside the weights, or the last",
+        help="default: as the template beside the weights, or the usual ones",
     )
     what.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
     what.add_argument("--window", type=int, metavar="T", help="default: likewise, or 16")
-    what.add_argument("--frame-mode", default="tubelet", help="tubelet, offset or duplicate")
+    what.add_argument(
+        "--frame-mode",
+        metavar="MODE",
+        help="tubelet, offset, duplicate or image; default: image where there is no other",
+    )
     what.add_argument(
         "--template",
         default="auto",
@@ -74,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--tapvid", metavar="FILE", help="a TAP-Vid file or folder")
     where.add_argument("--videos", metavar="DIR", help="their truth is optical flow, both ways")
     where.add_argument("--scenes", type=int, default=0, metavar="N", help="rendered scenes")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: %(default)s")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto (default)")
     parser.add_argument("--out", metavar="FILE.csv", help="write the table too")
     add_threads_option(parser)
     return parser
@@ -85,11 +94,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure what `argv` names and print the table; return the exit code."""
     args = build_parser().parse_args(argv)
     set_threads(args.threads)
+    if args.template_clips < 2:
+        raise UserError(f"--template-clips {args.template_clips}: give 2 or more")
+    with results_file(args.out) if args.out else nullcontext():
+        fill_table(args)
+    return 0
+
+
+def fill_table(args: argparse.Namespace) -> None:
+    """Measure, and print and write the table.
+
+    Raises:
+        UserError: what is named is missing, or cannot be read.
+    """
     from tracker.pretraining.frozen.nearest import measure
     from tracker.pretraining.frozen.videos import named_sets
 
-    if args.template_clips < 2:
-        raise UserError(f"--template-clips {args.template_clips}: give 2 or more")
     sets = list(named_sets(args.tapvid, args.scenes, args.videos))
     ways = _ways(args)
     table: list[list[str]] = []
@@ -101,7 +121,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with atomic_path(args.out) as partial, partial.open("w", newline="") as file:
             csv.writer(file).writerows([_header(), *table])
         print(f"written: {args.out}")
-    return 0
 
 
 def _ways(args: argparse.Namespace) -> list[Way]:
@@ -144,7 +163,6 @@ def _backbone(
 ) -> tuple[FrozenBackbone, PositionalTemplate | None]:
     """Open a backbone, read as the template beside it says where the options do not."""
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
-    from tracker.features.checkpoints import load_config
     from tracker.features.template import PositionalTemplate, template_beside
     from tracker.pretraining.frozen.describers import fit_template
 
@@ -153,12 +171,12 @@ def _backbone(
     beside = template_beside(name, **asked, frame_mode=args.frame_mode)
     read = {} if beside is None else beside.identity
     backbone = FrozenBackbone(
-        BackboneConfig(
+        BackboneConfig.usual(
             name,
-            tuple(args.layers or read.get("layers") or [load_config(name).num_hidden_layers]),
             tuple(args.size),
             args.window or read.get("window") or 16,
-            args.frame_mode,
+            args.layers or read.get("layers"),
+            args.frame_mode or read.get("frame_mode"),
         )
     )
     if args.template == "none":

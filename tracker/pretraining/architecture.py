@@ -13,7 +13,7 @@ from tracker.features.checkpoints import MINI_ARCHITECTURE, load_config, load_mo
 from tracker.features.rotary import layers_of
 
 if TYPE_CHECKING:
-    from transformers import VJEPA2Config, VJEPA2Model
+    from transformers import VJEPA2Model
     from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Encoder
 
 
@@ -129,12 +129,3 @@ def start_local(encoder: VJEPA2Encoder, sharpness: float) -> None:
                 start += width
         attention.query.bias.copy_(bias.flatten())
         attention.key.bias.copy_(bias.flatten())
-
-
-def random_model(config: VJEPA2Config) -> VJEPA2Model:
-    """Return the same architecture with random weights of a fixed seed, for comparison."""
-    from transformers import VJEPA2Model
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return VJEPA2Model(config)

@@ -25,7 +25,12 @@ _PACKAGED = Path(__file__).resolve().parents[1] / "configs"
 CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parents[1] / "configs"
 """Inside the package where it is installed from a wheel, beside it in a clone."""
 
-COMMANDS = {"evaluate": "evaluate", "train_tracker": "train", "pretrain_backbone": "pretrain"}
+COMMANDS = {
+    "evaluate": "evaluate",
+    "compare": "compare",
+    "train_tracker": "train",
+    "pretrain_backbone": "pretrain",
+}
 """The command that reads each top-level file; experiments are grouped by the command's name."""
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -13,6 +16,9 @@ from tracker.progress import Progress, Share, reported
 from tracker.tracking.blocks import follow_blocks
 from tracker.tracking.model import TrackingModel
 from tracker.video.video import Video
+
+if TYPE_CHECKING:
+    from tracker.points.queries import QueriesLike
 
 
 class TrackSession:
@@ -33,11 +39,11 @@ class TrackSession:
         self._last = (0, video.read(0, 0))
 
     @torch.inference_mode()
-    def track(self, queries: Queries, progress: Progress | bool | None = None) -> Tracks:
+    def track(self, queries: QueriesLike, progress: Progress | bool | None = None) -> Tracks:
         """Follow queries through the whole video, forwards and backwards in time.
 
         Args:
-            queries: in frames and pixels of the video.
+            queries: in frames and pixels of the video, whatever `Queries.of` takes.
             progress: as `PointTracker.track` takes it.
 
         Returns:
@@ -46,7 +52,7 @@ class TrackSession:
         Raises:
             UserError: a query lies outside the video, or frames cannot be decoded.
         """
-        tracker, video = self._tracker, self._video
+        tracker, video, queries = self._tracker, self._video, Queries.of(queries)
         queries.check(video.size, len(video))
         with reported(progress, len(video), "tracking") as on_progress:
             found = follow_blocks(
@@ -58,7 +64,9 @@ class TrackSession:
                 self._memory,
                 on_progress,
             )
-        return tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+        tracks = tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+        frames = video.source_frames
+        return replace(tracks, start=frames.start, stride=frames.step)
 
     def _features(self, start: int, stop: int, on_share: Share) -> FrameFeatures:
         """Return the features of the block of frames `start..stop-1`."""

@@ -74,6 +74,11 @@ class Video:
         """Frames per second of the range: less than the file's where a stride leaves frames out."""
         return self.info.fps / self._range.step
 
+    @property
+    def source_frames(self) -> range:
+        """Which frames of the whole source these are, such as `range(100, 400, 2)`."""
+        return self._range
+
     def __len__(self) -> int:
         return self.num_frames
 
