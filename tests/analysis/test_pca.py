@@ -114,6 +114,18 @@ def test_frames_are_drawn_in_their_own_shape(
     assert shapes == [40 / 60]
 
 
+def test_a_video_of_several_windows(open_features: Callable) -> None:
+    """Each window is encoded by itself, so nothing is encoded alone beside it."""
+    video = Video.from_array(np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), np.uint8))
+    report = analyze_pca(open_features(window=2, clips=2), video)
+    explained = report.numbers["pca"][0]["explained"]
+    assert set(explained) == {
+        f"{name}, {tokens}"
+        for name in ("raw", "residual")
+        for tokens in ("all tokens", "foreground")
+    }
+
+
 def test_a_clip_of_two_tokens_is_refused(open_features: Callable) -> None:
     with pytest.raises(UserError, match="2 tokens"):
         analyze_pca(open_features(size=(16, 16), window=4, template="none"), None)

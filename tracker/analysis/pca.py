@@ -164,7 +164,8 @@ def _layer_rows(
     front = foreground(first.reshape(slots, *grid))
     kept = torch.from_numpy(front)
     visible = {}
-    if features.backbone.config.frame_mode == "tubelet":
+    # Where a clip has several windows, tokens of different ones would see each other.
+    if features.backbone.config.frame_mode == "tubelet" and slots <= features.backbone.phases:
         visible["raw"] = encode_visible(features.backbone, normalise(clip), kept)[place]
         if features.template is not None:
             mean = _tokens(features.template.mean[place, :slots])[kept.flatten()]
