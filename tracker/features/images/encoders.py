@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class ImageArchitecture:
     config: Any = None
 
 
-class ImageEncoder(nn.Module):
+class ImageEncoder(nn.Module, ABC):
     """A network that describes pictures by maps of its layers.
 
     Attributes:
@@ -68,10 +69,11 @@ class ImageEncoder(nn.Module):
         """All of it, where V-JEPA's models have a predictor besides."""
         return self
 
+    @abstractmethod
     def channels(self, layer: int) -> int:
         """Return C of a layer, counted from 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, pictures: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Describe pictures.
 
@@ -82,7 +84,6 @@ class ImageEncoder(nn.Module):
         Returns:
             `(N, C, h, w)` for each wanted layer.
         """
-        raise NotImplementedError
 
 
 class PatchEncoder(ImageEncoder):
