@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +21,12 @@ import torch
 import tracker as package
 from tracker.errors import UserError
 from tracker.export.parts import level_grids, level_names
-from tracker.export.programs import Step, export_programs, least_frames, tracking_steps
+from tracker.export.programs import Step, export_program, least_frames, tracking_steps
 from tracker.extras import needs
-from tracker.files import atomic_path, prepare_output_dir
+from tracker.files import results_folder
 from tracker.flow import chains
 from tracker.flow.fields import LONGEST_SIDE
+from tracker.progress import nested_bar
 from tracker.tracking.model import TrackingModel
 
 if TYPE_CHECKING:
@@ -39,39 +41,72 @@ POINTS_AT_ONCE = 32
 """Points that a loop had better follow at once on a CPU, whose caches they should fit."""
 
 
-def write_onnx(tracker: TrackingModel, folder: str | Path, pt2: bool = False) -> Iterator[Path]:
-    """Write a tracker's steps, and yield each file as soon as it is complete.
-
-    Args:
-        tracker: in eval mode, on the CPU.
-        folder: made where it is missing.
-        pt2: whether to write the programs of torch.export, too.
+def check_folder(folder: str | Path) -> Path:
+    """Check, before anything is loaded, that a tracker could be written.
 
     Raises:
-        UserError: the extra `onnx` is missing, the folder holds a tracker already or cannot be
-            written, or the tracker has settings that graphs do not have.
+        UserError: the extra `onnx` is missing, or the folder holds files already.
     """
     with needs("onnx"):
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
 
     target = Path(folder)
-    if (target / FACTS).exists():
-        raise UserError(f"{target} holds an exported tracker already; name another folder")
+    if target.is_dir() and any(target.iterdir()):
+        raise UserError(f"{target} is not empty; name another folder")
+    return target
+
+
+def write_onnx(tracker: TrackingModel, folder: Path, pt2: bool = False) -> list[Path]:
+    """Write a tracker's steps into a folder, all of them or nothing.
+
+    Args:
+        tracker: in eval mode, on the CPU.
+        folder: made where it is missing.
+        pt2: whether to write the programs of torch.export, too.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: the folder cannot be written, or the tracker has settings that graphs do not
+            have.
+    """
     steps = tracking_steps(tracker)
-    prepare_output_dir(target)
+    with (
+        results_folder(folder),
+        writing_to(folder),
+        TemporaryDirectory(prefix=".part-", dir=folder) as partial,
+    ):
+        _write_all(tracker, steps, Path(partial), pt2)
+        # The facts come last: a folder that holds them is complete.
+        files = sorted(Path(partial).iterdir(), key=lambda file: (file.name == FACTS, file))
+        return [file.replace(folder / file.name) for file in files]
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Tell in one line where the operating system refuses to write."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {folder} ({error.strerror or error}); free some disk space or name "
+            "another folder"
+        ) from error
+
+
+def _write_all(tracker: TrackingModel, steps: list[Step], folder: Path, pt2: bool) -> None:
     graphs: dict[str, Any] = {}
-    for step, program in export_programs(steps, least_frames(tracker)):
-        if pt2:
-            with atomic_path(target / f"{step.name}.pt2") as partial:
-                torch.export.save(program, partial)
-            yield target / f"{step.name}.pt2"
-        with atomic_path(target / f"{step.name}.onnx") as partial, _quietly():
-            graphs[step.name] = _write_graph(step, program, partial)
-        yield target / f"{step.name}.onnx"
-    with atomic_path(target / FACTS) as partial:
-        partial.write_text(json.dumps(_facts(tracker) | {"graphs": graphs}, indent=2) + "\n")
-    yield target / FACTS
+    for step in nested_bar(steps, "exporting", "steps"):
+        with _quietly():
+            program = export_program(step, least_frames(tracker))
+            graphs[step.name] = _write_graph(step, program, folder / f"{step.name}.onnx")
+            if pt2:
+                program.example_inputs = None  # they would be saved, too
+                torch.export.save(program, folder / f"{step.name}.pt2")
+    facts = _facts(tracker) | {"graphs": graphs}
+    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def _write_graph(step: Step, program: ExportedProgram, path: Path) -> dict[str, Any]:
@@ -121,12 +156,13 @@ def _facts(tracker: TrackingModel) -> dict[str, Any]:
         "backbone": backbone
         and {
             "patch": backbone.patch,
+            "layers": list(backbone.config.layers),
             "input_size": list(backbone.config.input_size),
             "window": backbone.config.window,
             "frame_mode": backbone.config.frame_mode,
             **tracker.fingerprints.to_dict(),
         },
-        "steps": config.head.iterations if steps is None else min(steps, config.head.iterations),
+        "steps": steps if config.head.iterations and steps is not None else config.head.iterations,
         "points_at_once": POINTS_AT_ONCE,
         "shown_from": config.inference.shown_from,
         "flow": {
@@ -157,7 +193,9 @@ def _pool_by_cells(maps: Any, grid: Sequence[int]) -> tuple[Any, Any]:
         longest = max(stop - start for start, stop in edges)
         # Shorter cells have their last row twice, which changes no maximum.
         rows = [[min(start + k, stop - 1) for k in range(longest)] for start, stop in edges]
-        maps = op.Gather(maps, op.Constant(value=numpy_helper.from_array(np.array(rows))), axis=axis)
+        maps = op.Gather(
+            maps, op.Constant(value=numpy_helper.from_array(np.array(rows))), axis=axis
+        )
         maps = op.ReduceMax(maps, op.Constant(value_ints=[axis + 1]), keepdims=0)
     return maps, maps
 

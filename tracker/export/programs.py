@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -138,15 +137,12 @@ def tracking_steps(tracker: TrackingModel) -> list[Step]:
     return [describe, take, match, follow]
 
 
-def export_programs(steps: list[Step], least: int) -> Iterator[tuple[Step, ExportedProgram]]:
-    """Trace steps.
+def export_program(step: Step, least: int) -> ExportedProgram:
+    """Trace a step.
 
     Args:
-        steps: of a tracker.
-        least: frames that all of them take.
-
-    Yields:
-        Each step and its program.
+        step: of a tracker.
+        least: frames that it is to take at least.
     """
     from torch.export import Dim, export
 
@@ -160,21 +156,19 @@ def export_programs(steps: list[Step], least: int) -> Iterator[tuple[Step, Expor
     def open_axes(argument: Argument) -> dict[int, Any]:
         return {axis: dims[name] for axis, name in enumerate(argument.axes) if name}
 
-    for step in steps:
-        shapes = tuple(
-            [open_axes(one) for one in arg] if isinstance(arg, list) else open_axes(arg)
-            for arg in step.arguments
+    shapes = tuple(
+        [open_axes(one) for one in arg] if isinstance(arg, list) else open_axes(arg)
+        for arg in step.arguments
+    )
+    # With gradients off the coarse match goes frame by frame, as many as there are in the example.
+    # The encoder turns them off itself, which must not be traced.
+    with torch.set_grad_enabled(step.name != "describe"):
+        return export(
+            step.module.eval(),
+            step.example(),
+            dynamic_shapes=shapes,
+            prefer_deferred_runtime_asserts_over_guards=True,
         )
-        # With gradients off the coarse match goes frame by frame, so many as there are in the
-        # example; the encoder knows itself that it never needs them.
-        with torch.set_grad_enabled(step.name != "describe"):
-            program = export(
-                step.module.eval(),
-                step.example(),
-                dynamic_shapes=shapes,
-                prefer_deferred_runtime_asserts_over_guards=True,
-            )
-        yield step, program
 
 
 def least_frames(tracker: TrackingModel) -> int:
