@@ -341,7 +341,7 @@ def test_tracking_decodes_each_frame_once_each_way(clip: Path, decoded: list[int
     assert 60 <= len(decoded) <= 66
     decoded.clear()
     tracker.open(video, memory=0).track(Queries([[0, 20, 20], [59, 20, 20]]))
-    assert 120 <= len(decoded) <= 126
+    assert 110 < len(decoded) <= 126  # backwards without the block of the last query
 
 
 def test_frames_far_apart_cost_one_pass_at_most(clip: Path, decoded: list[int]) -> None:

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from tracker.flow.fields import SMALLEST_SIDE, FlowBetweenFrames
+from tracker.flow.fields import FlowBetweenFrames
 from tracker.memory import BoundedMemory
 from tracker.points.geometry import inside_frame
+
+SMALLEST_SIDE = 16
+"""Smaller frames have no flow."""
 
 MAX_ROUND_TRIP = 3.0
 """Forward-backward error that counts as lost, in 256ths of the frame's longer side."""
@@ -71,7 +74,7 @@ def follow_link(
         `(N,)` in 256ths of the longer side.
     """
     moved = flow.lead(start, end, xy)
-    returned = flow.lead_back(end, start, moved)
+    returned = flow.lead(end, start, moved)
     return moved, np.linalg.norm(returned - xy, axis=-1) * 256 / flow.side
 
 

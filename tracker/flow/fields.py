@@ -14,11 +14,9 @@ from tracker.memory import BoundedMemory
 LONGEST_SIDE = 640
 """Frames are shrunk to this before flow is computed; its cost grows with their area."""
 
-SMALLEST_SIDE = 16
-"""Smaller images have no flow."""
-
 FIELDS_BYTES = 192 * 2**20
-"""Fields of a clip that are kept where nobody else remembers them; 170 pairs of 640x360."""
+"""Fields of a clip that are kept where nobody else remembers them; 100 pairs of 640x360, there and
+back."""
 
 
 def gray_frames(frames: np.ndarray) -> np.ndarray:
@@ -37,8 +35,7 @@ class FlowBetweenFrames:
 
     Args:
         images: T of `(H, W) uint8`.
-        finest_scale: flow is computed on images halved so many times, as long as they are not
-            smaller than `SMALLEST_SIDE`.
+        finest_scale: flow is computed on images halved so many times.
         first: number of the first image, under which fields are remembered.
         memory: of the fields; without one, those of these images alone are remembered.
     """
@@ -50,14 +47,11 @@ class FlowBetweenFrames:
         first: int = 0,
         memory: BoundedMemory | None = None,
     ) -> None:
-        self._images, self._first = images, first
+        self._images, self._finest_scale, self._first = images, finest_scale, first
         self._memory = BoundedMemory(FIELDS_BYTES) if memory is None else memory
         preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
         self._method = cv2.DISOpticalFlow_create(preset)  # type: ignore[attr-defined]  # no stub
-        self._method.setFinestScale(0)
-        most = max(0, int(np.log2(min(images[0].shape) / SMALLEST_SIDE)))
-        self._halvings = min(finest_scale, most)
-        self._halvings_back = min(max(finest_scale, 1), most)
+        self._method.setFinestScale(finest_scale)
 
     @property
     def side(self) -> int:
@@ -66,47 +60,16 @@ class FlowBetweenFrames:
 
     def lead(self, start: int, end: int, xy: np.ndarray) -> np.ndarray:
         """Return where points `xy (N, 2)` of image `start` are in image `end`, in raster pixels."""
-        return self._lead(start, end, self._halvings, xy)
+        return xy + sample(self.field(start, end), xy)
 
-    def lead_back(self, start: int, end: int, xy: np.ndarray) -> np.ndarray:
-        """Return the same less precisely, for a check: from images of half the size at most.
-
-        A quarter of the pixels says as well whether the way back leads home.
-        """
-        return self._lead(start, end, self._halvings_back, xy)
-
-    def _lead(self, start: int, end: int, halvings: int, xy: np.ndarray) -> np.ndarray:
-        field = self.field(start, end, halvings)
-        height, width = self._images[start].shape
-        scale = np.array([width / field.shape[1], height / field.shape[0]], np.float32)
-        return xy + scale * sample(field, xy / scale)
-
-    def field(self, start: int, end: int, halvings: int = 0) -> np.ndarray:
-        """Return the field from one image to another, both halved so many times.
-
-        Args:
-            start: index of an image.
-            end: index of another.
-            halvings: how many times.
-
-        Returns:
-            `(h, w, 2) float16` in pixels of the halved images.
-        """
-        key = ("flow", halvings, self._first + start, self._first + end)
+    def field(self, start: int, end: int) -> np.ndarray:
+        """Return the field `(H, W, 2) float16` from image `start` to image `end`."""
+        key = ("flow", self._finest_scale, self._first + start, self._first + end)
         field = self._memory.find(key)
         if field is None:
-            images = (halved(self._images[index], halvings) for index in (start, end))
-            field = field_between(self._method, *images)
+            field = field_between(self._method, self._images[start], self._images[end])
             self._memory.keep(key, field, field.nbytes)
         return field
-
-
-def halved(image: np.ndarray, times: int) -> np.ndarray:
-    """Return `(H, W) uint8` at half its size, so many times."""
-    for _ in range(times):
-        height, width = image.shape
-        image = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return image
 
 
 def field_between(method: cv2.DISOpticalFlow, start: np.ndarray, end: np.ndarray) -> np.ndarray:
