@@ -134,10 +134,10 @@ def main() -> None:
     print(f"{args.backbone}, {args.frames} frames of {args.size}x{args.size}, {args.device}")
     for points in args.points:
         parts = measure(tracker, video, points, args.device, args.repeats)
-        told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in parts.items())
+        seconds_of = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in parts.items())
         rate = args.frames * points / parts["all"]
         print(
-            f"{points} points: {told}; {args.frames / parts['all']:.1f} frames/s, "
+            f"{points} points: {seconds_of}; {args.frames / parts['all']:.1f} frames/s, "
             f"{rate:.0f} point-frames/s"
         )
     if args.device == "cuda":

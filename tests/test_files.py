@@ -1,4 +1,4 @@
-"""Writing files: all or nothing."""
+"""Finding files, and writing them: all or nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import torch
 from safetensors import SafetensorError
 
 from tracker.errors import UserError
-from tracker.files import atomic_path, prepare_output_dir, save_tensors
+from tracker.files import atomic_path, files_below, prepare_output_dir, save_tensors
+
+
+def test_files_of_a_kind_are_found_at_any_depth_but_not_hidden_ones(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name in ("c.mp4", "a.MP4", "b/d.mov", "._c.mp4", "notes.txt", "mp4"):
+        (tmp_path / name).touch()
+    found = files_below(tmp_path, {".mp4", ".mov"})
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a.MP4", "b/d.mov", "c.mp4"]
 
 
 def test_output_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Writing files so that a failure leaves nothing half-written."""
+"""Finding files below folders, and writing them so that a failure leaves nothing half-written."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,19 @@ UNREADABLE = (
 
 UNREADABLE_IMAGE = (OSError, SyntaxError, ValueError, DecompressionBombError)
 """What PIL raises when a file is no picture, a damaged one, or far too large."""
+
+
+def files_below(folder: str | Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files in a folder and its subfolders that have one of some suffixes, in order.
+
+    Hidden files, such as the `._clip.mp4` that macOS leaves, are left out.
+
+    Args:
+        folder: that exists.
+        suffixes: in lower case, with their dot; files may have them in upper case as well.
+    """
+    found = sorted(Path(folder).rglob("*"))
+    return [p for p in found if p.suffix.lower() in suffixes and not p.name.startswith(".")]
 
 
 def prepare_output_dir(path: str | Path) -> Path:

@@ -83,18 +83,18 @@ def progress_bar(label: str, unit: str = "frames", total: int | None = None) -> 
 
 
 @contextmanager
-def reported(progress: Progress | bool | None, frames: int, label: str) -> Iterator[Progress]:
+def reported(progress: Progress | bool | None, num_frames: int, label: str) -> Iterator[Progress]:
     """Give a job something to call as it goes on.
 
     Args:
         progress: what to call; True shows a bar on stderr, False nothing; None shows one in a
             notebook, where the job is long.
-        frames: how many there are to work through.
+        num_frames: how many there are to work through.
         label: of the bar.
     """
     if callable(progress):
         yield progress
-    elif progress or (progress is None and frames >= LONG and in_notebook()):
+    elif progress or (progress is None and num_frames >= LONG and in_notebook()):
         with progress_bar(label) as move:
             yield move
     else:

@@ -78,7 +78,7 @@ def test_more_frames_than_there_are_is_refused(k: int) -> None:
 
 def test_a_flash_in_a_video_is_found(open_features: Callable) -> None:
     features = open_features(template="none")
-    assert video_keyframes(features, flashing_video(16, 10), 1).frames == [10]
+    assert video_keyframes(features, flashing_video(16, 10), 1).numbers == [10]
 
 
 def test_a_long_video_is_thinned(open_features: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,9 +88,9 @@ def test_a_long_video_is_thinned(open_features: Callable, monkeypatch: pytest.Mo
     video[:, :16] = 90
     found = video_keyframes(open_features(template="none"), Video.from_array(video), 1)
     assert found.times == list(range(0, 24, 3))
-    assert found.frames == [12]
+    assert found.numbers == [12]
 
 
 def test_query_frames_fall_back_to_uniform_ones(tmp_path: Path) -> None:
     found = query_frames(flashing_video(16, 10), str(tmp_path / "nowhere"))
-    assert found.frames == [2, 6, 10, 14] and "nowhere" in found.fallback
+    assert found.numbers == [2, 6, 10, 14] and "nowhere" in found.fallback

@@ -33,15 +33,17 @@ def test_settings_and_template_change_and_the_head_stays(
     fitter = TemplateFitter(wider)
     fitter.update(torch.rand(2, 8, 3, 96, 96))
     fitter.finish().save(tmp_path / "t96.safetensors")
-    told = ["--set", "backbone.input_size=[96,96]", "--set", "fine_size=[96,96]"]
+    settings = ["--set", "backbone.input_size=[96,96]", "--set", "fine_size=[96,96]"]
     command = ["-m", "data_prep.export_tracker", trained, "--out", tmp_path / "new"]
 
-    refused = run_command(*command, *told, cwd=tmp_path)
+    refused = run_command(*command, *settings, cwd=tmp_path)
     assert refused.code == 2
     assert "template was fitted with input_size" in refused.err
     assert not (tmp_path / "new").exists()
 
-    done = run_command(*command, *told, "--template", tmp_path / "t96.safetensors", cwd=tmp_path)
+    done = run_command(
+        *command, *settings, "--template", tmp_path / "t96.safetensors", cwd=tmp_path
+    )
     assert done.code == 0, done.err
     new = PointTracker.from_pretrained(tmp_path / "new")
     assert new.config.fine_size == new.config.backbone.input_size == (96, 96)

@@ -51,15 +51,15 @@ def test_sizes_that_are_none(video_folder: Path, size: object) -> None:
 
 
 def test_stand_ins_are_far_away_and_always_the_same() -> None:
-    source, told = NumberedClips(fails=range(3, 5)), []
-    clips = [clip_or_stand_in(source, n, told) for n in (2, 3, 3, 4, 5)]
+    source, reasons = NumberedClips(fails=range(3, 5)), []
+    clips = [clip_or_stand_in(source, n, reasons) for n in (2, 3, 3, 4, 5)]
     assert source.asked == [2, 3, 3 + FAR, 3, 3 + FAR, 4, 4 + FAR, 5]
     assert torch.equal(clips[1], clips[2]) and not torch.equal(clips[1], clips[3])
-    assert told == [f"clip {n} is damaged" for n in (3, 3, 4)]
+    assert reasons == [f"clip {n} is damaged" for n in (3, 3, 4)]
 
 
 def test_hardly_any_clip_can_be_read() -> None:
-    told: list[str] = []
+    reasons: list[str] = []
     with pytest.raises(UserError, match=r"8 clips in a row.*is damaged"):
-        clip_or_stand_in(NumberedClips(fails=range(2**60)), 0, told)
-    assert len(told) == 8
+        clip_or_stand_in(NumberedClips(fails=range(2**60)), 0, reasons)
+    assert len(reasons) == 8

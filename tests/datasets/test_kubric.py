@@ -5,18 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
-from annotated_folders import (
-    tracks,
-    write_kubric,
-)
+from annotated_folders import tracks
 
 from tracker.datasets.kubric import read_kubric
-
-
-@pytest.fixture
-def kubric(tmp_path: Path) -> Path:
-    return write_kubric(tmp_path)
 
 
 def test_kubric_visibility_is_inverted_as_published(kubric: Path) -> None:

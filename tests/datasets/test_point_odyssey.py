@@ -5,18 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
-from annotated_folders import (
-    tracks,
-    write_point_odyssey,
-)
+from annotated_folders import tracks
 
 from tracker.datasets.point_odyssey import read_point_odyssey
-
-
-@pytest.fixture
-def odyssey(tmp_path: Path) -> Path:
-    return write_point_odyssey(tmp_path)
 
 
 def test_point_odyssey_axes_and_validity(odyssey: Path) -> None:

@@ -7,26 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from annotated_folders import (
-    write_kubric,
-    write_point_odyssey,
-)
 
 from tracker.datasets.kubric import kubric_tracks, read_kubric
 from tracker.datasets.point_odyssey import point_odyssey_tracks, read_point_odyssey
 from tracker.datasets.track_folders import FolderTracks
 from tracker.errors import UserError
 from tracker.points.geometry import inside_frame
-
-
-@pytest.fixture
-def kubric(tmp_path: Path) -> Path:
-    return write_kubric(tmp_path)
-
-
-@pytest.fixture
-def odyssey(tmp_path: Path) -> Path:
-    return write_point_odyssey(tmp_path)
 
 
 def test_clips_have_one_shape_and_numbers_fix_them(kubric: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny_models import tiny_tracker, tiny_video
 
+from tracker.errors import UserError
 from tracker.tracking.tracker import PointTracker
 
 
@@ -35,7 +36,7 @@ def test_frames_before_a_block_are_seen_by_the_temporal_adapter(skipped: int) ->
 
 def test_a_head_without_the_branch_needs_no_residuals_and_one_with_it_does() -> None:
     tracker = tiny_tracker()
-    with pytest.raises(ValueError, match="needs residuals"):
+    with pytest.raises(UserError, match="needs residuals"):
         tracker.head.describe(None, None, torch.rand(1, 2, 3, 64, 64))
 
 

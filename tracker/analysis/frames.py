@@ -59,13 +59,13 @@ def analyze_frames(settings: Settings, video: Video | None, k: int, step: Step) 
         name = f"clip {number}"
         results[name] = clip_keyframes(features, clip, list(range(len(clip))), k)
         if number < SHOWN_CLIPS:
-            pictures = {t: clip[t].permute(1, 2, 0).numpy() for t in results[name].frames}
+            pictures = {t: clip[t].permute(1, 2, 0).numpy() for t in results[name].numbers}
             figures += [_curve(name, results[name]), _strip(name, pictures)]
     return _report(features.facts(), results, figures)
 
 
 def _read(video: Video, chosen: Keyframes) -> dict[int, np.ndarray]:
-    return {t: video.read(t, t + 1)[0] / np.float32(255) for t in chosen.frames}
+    return {t: video.read(t, t + 1)[0] / np.float32(255) for t in chosen.numbers}
 
 
 def _report(
@@ -74,14 +74,14 @@ def _report(
     numbers = {
         name: {
             "method": "uniform" if result.fallback else "importance",
-            "frames": result.frames,
+            "frames": result.numbers,
             "times": result.times,
             "importance": {v: curve.tolist() for v, curve in result.importance.items()},
         }
         for name, result in results.items()
     }
     rows = [
-        (name, str(numbers[name]["method"]), ", ".join(map(str, result.frames)))
+        (name, str(numbers[name]["method"]), ", ".join(map(str, result.numbers)))
         for name, result in results.items()
     ]
     table = Table("Key frames", ["clip", "chosen by", "frames"], rows)
@@ -92,7 +92,7 @@ def _report(
 
 def _curve(name: str, chosen: Keyframes) -> Figure:
     png = draw_lines(
-        f"Importance of frames, {name}", chosen.times, chosen.importance, chosen.frames
+        f"Importance of frames, {name}", chosen.times, chosen.importance, chosen.numbers
     )
     return Figure(_file_name("importance", name), png, "Raw and residual importance; sum 1.")
 

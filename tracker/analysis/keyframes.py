@@ -95,14 +95,14 @@ class Keyframes:
     """Chosen frames of one clip.
 
     Attributes:
-        frames: their numbers, ascending.
+        numbers: of the frames, ascending.
         importance: `raw` and `residual` importance `(T,)` of the frames that were encoded; empty
             where they were chosen uniformly.
         times: `(T,)` the number of each of these frames in the video.
         fallback: why there are no features, or "".
     """
 
-    frames: list[int]
+    numbers: list[int]
     importance: dict[str, np.ndarray]
     times: list[int]
     fallback: str = ""

@@ -25,19 +25,19 @@ class AnnotatedFolder:
     """One video with its tracks.
 
     Attributes:
-        frames: folder of its images.
+        images: folder of its frames.
         xy: `(N, T, 2)` pixels.
         visible: `(N, T) bool`.
     """
 
-    frames: Path
+    images: Path
     xy: np.ndarray
     visible: np.ndarray
 
     def __post_init__(self) -> None:
         if self.xy.ndim != 3 or self.xy.shape[2] != 2 or self.visible.shape != self.xy.shape[:2]:
             raise UserError(
-                f"{self.frames.parent}: tracks have shape {self.xy.shape} and visibility "
+                f"{self.images.parent}: tracks have shape {self.xy.shape} and visibility "
                 f"{self.visible.shape}; expected (N, T, 2) and (N, T)"
             )
 
@@ -87,7 +87,7 @@ class FolderTracks:
     def _cut(self, random: Generator) -> tuple[Tensor, Tensor, Tensor]:
         folder = self._folders[below(random, len(self._folders))]
         annotated = self._read(folder)
-        video = load_video(annotated.frames)
+        video = load_video(annotated.images)
         length = min(len(video), annotated.xy.shape[1])
         if length < self._frames:
             raise UserError(f"{folder} has {length} frames; data.frames={self._frames} is too many")

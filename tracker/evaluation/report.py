@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tracker.errors import UserError, log
+from tracker.evaluation.errors_by_speed import IDEAL_NAMES, add_counts, error_rows
 from tracker.evaluation.metrics import (
     METRIC_NAMES,
     THRESHOLDS,
@@ -23,7 +24,7 @@ from tracker.evaluation.redetection import (
 )
 from tracker.files import atomic_path
 
-SCALARS = (*METRIC_NAMES, *REDETECTION_NAMES)
+SCALARS = (*METRIC_NAMES, *REDETECTION_NAMES, *IDEAL_NAMES)
 """Scores of a video that are one number."""
 
 
@@ -113,10 +114,11 @@ class Report:
         self.content["failed"][video] = {"reason": reason, "traceback": traceback}
 
     def finish(self) -> None:
-        """Say that all videos were tried, and write the table as CSV, too."""
+        """Say that all videos were tried, and write the tables as CSV, too."""
         self.content["complete"] = True
         self._save()
         self._save_csv()
+        self._save_errors()
 
     @property
     def failed(self) -> dict[str, str]:
@@ -150,6 +152,19 @@ class Report:
                 for video, scores in rows:
                     seconds = scores.get("seconds", entry["seconds_per_video"])
                     writer.writerow([name, video, *(scores[m] for m in SCALARS), seconds])
+
+    def _save_errors(self) -> None:
+        rows = []
+        for name, entry in self.trackers.items():
+            videos = [v["errors_by_speed"] for v in entry["videos"].values()]
+            rows += [{"tracker": name, **row} for row in error_rows(add_counts(videos))]
+        with (
+            atomic_path(self.folder / "errors.csv") as partial,
+            partial.open("w", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(_none_for_nan(row) for row in rows)
 
 
 def format_table(report: Report) -> str:

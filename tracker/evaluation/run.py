@@ -17,6 +17,7 @@ import numpy as np
 
 from tracker.datasets.benchmark import Benchmark, Sample
 from tracker.errors import UserError, log
+from tracker.evaluation.errors_by_speed import count_errors, ideal_scores
 from tracker.evaluation.metrics import (
     RASTER,
     GroundTruth,
@@ -90,7 +91,10 @@ def track_sample(
 
 
 def score_sample(tracks: Tracks, sample: Sample, mode: QueryMode) -> dict[str, Any]:
-    """Return all metrics of one video's tracks: `METRIC_NAMES`, `REDETECTION_NAMES` and recall."""
+    """Return all metrics of one video's tracks.
+
+    `METRIC_NAMES`, `REDETECTION_NAMES`, recall, `IDEAL_NAMES`, and where the errors are.
+    """
     truth = truth_of(sample, mode)
     xy = tracks.rescaled(RASTER).xy
     occluded = ~tracks.visible
@@ -98,6 +102,8 @@ def score_sample(tracks: Tracks, sample: Sample, mode: QueryMode) -> dict[str, A
         **tapvid_metrics(truth, xy, occluded, mode),
         **redetection_jaccard(truth, xy, occluded),
         "occlusion_recall": occlusion_recall(truth, xy, occluded),
+        "errors_by_speed": count_errors(truth, xy, occluded, mode),
+        **ideal_scores(truth, xy, occluded, mode),
     }
 
 
@@ -118,7 +124,7 @@ def evaluate(
         on_video: called with each video's name when it is done, for a progress bar.
 
     Returns:
-        The report, also written to `output_dir` as `metrics.json` and `metrics.csv`.
+        The report, also written to `output_dir` as `metrics.json`, `metrics.csv` and `errors.csv`.
 
     Raises:
         UserError: unknown tracker, no usable video, or the output folder cannot be written.

@@ -23,7 +23,9 @@ class HeadConfig:
         query_radius: half side of the query's patch, in cells of each level.
         target_radius: half side of the searched patch, in cells of each level.
         correlation_channels: width of each level's encoded correlation.
-        width, depth, heads: of the temporal transformer.
+        width: of the temporal transformer.
+        depth: layers of the temporal transformer.
+        heads: of its attention.
         reach: frames of time difference that have a relative bias of their own.
     """
 

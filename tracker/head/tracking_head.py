@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tracker.errors import UserError
 from tracker.flow.chains import FlowProposals
 from tracker.head.coarse import CoarseMatch
 from tracker.head.config import HeadConfig
@@ -164,13 +165,13 @@ class TrackingHead(nn.Module):
             Of the T frames.
 
         Raises:
-            ValueError: the head reads residuals, and there are none.
+            UserError: the head reads residuals, and there are none.
         """
         size = (frames.shape[-1], frames.shape[-2])
         levels: list[Level] = []
         if self.config.use_vjepa:
             if residuals is None:
-                raise ValueError("a head with the V-JEPA branch needs residuals")
+                raise UserError("a head with the V-JEPA branch needs residuals; give them")
             dtype = self.projection.fuse.weight.dtype
             content = F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
             levels.append(Level.of(content, size))
@@ -256,11 +257,13 @@ class TrackingHead(nn.Module):
             all_logits.append(visibility_logits)
         return HeadOutput(all_xy, all_logits, logits, matches)
 
-    def look(self, features: FrameFeatures, queries: QueryDescriptors, placed: Tensor) -> Tensor:
+    def correlate(
+        self, features: FrameFeatures, queries: QueryDescriptors, placed: Tensor
+    ) -> Tensor:
         """Correlate queries with the surroundings of `placed (B, N, T, 2)`: `(B, N, T, D)`."""
         return self.refine.correlate(features.levels, queries.patches, placed)
 
-    def look_back(
+    def past_of(
         self,
         features: FrameFeatures,
         queries: QueryDescriptors,
@@ -269,8 +272,8 @@ class TrackingHead(nn.Module):
     ) -> Past:
         """Make a past of points that are known to be at `xy (B, N, K, 2)` in K frames."""
         match, logits, _ = self._match(features, queries)
-        matches = Matches(match, logits, self.look(features, queries, match))
-        return Past(matches, xy, visibility_logits, self.look(features, queries, xy))
+        matches = Matches(match, logits, self.correlate(features, queries, match))
+        return Past(matches, xy, visibility_logits, self.correlate(features, queries, xy))
 
     def _refine(
         self,
@@ -292,11 +295,11 @@ class TrackingHead(nn.Module):
             xy = torch.cat([past.xy, xy], 2)
             visibility_logits = torch.cat([past.visibility_logits, visibility_logits], 2)
         proposed = self._propose(matches, flow)
-        moved, judged = self.refine(
+        moved, logits = self.refine(
             seen, xy, visibility_logits, matches.seen, proposed, time_to_query, features.size
         )
         new = slice(past.num_frames if past else 0, None)
-        return moved[:, :, new], judged[:, :, new]
+        return moved[:, :, new], logits[:, :, new]
 
     def _match(
         self, features: FrameFeatures, queries: QueryDescriptors

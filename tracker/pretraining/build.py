@@ -35,8 +35,7 @@ SAVED = ("float16", "float32")
 
 OBJECTIVES = ("jepa", "distill", "both")
 
-Task = JepaTask | DistillTask
-Parts = tuple[Task, NumberedBatches, dict[str, str]]
+Parts = tuple[JepaTask | DistillTask, NumberedBatches, dict[str, str]]
 """Task, batches, and why files were skipped, by path."""
 
 

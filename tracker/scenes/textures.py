@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 from tracker.errors import UserError, log
-from tracker.files import UNREADABLE_IMAGE
+from tracker.files import UNREADABLE_IMAGE, files_below
 from tracker.scenes.patterns import cells, checker, fractal_noise, stripes
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -116,7 +116,7 @@ class TextureBank:
             raise UserError(f"texture folder {folder} does not exist: give a folder of pictures")
         images: list[Tensor] = []
         skipped = 0
-        for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES):
+        for file in files_below(folder, SUFFIXES):
             try:
                 images.append(read_picture(file, size))
             except UNREADABLE_IMAGE:

@@ -50,7 +50,9 @@ class TrackerConfig:
     """Everything that a tracker is made of, apart from weights.
 
     Attributes:
-        backbone, head, inference: their settings.
+        backbone: what gives the features, and which.
+        head: its sizes and branches.
+        inference: how a video is gone through.
         fine_size: `(height, width)` of the frames that the RGB stem sees, multiples of 16.
     """
 

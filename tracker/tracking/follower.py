@@ -260,7 +260,7 @@ class Follower:
         block = slice(span.mask.shape[1] - features.num_frames, None)
         before = matched = None
         if stands:
-            past = self.pasts.of(rows, self._look_back)
+            past = self.pasts.of(rows, self._past_of)
             before = past.select_frames(slice(0, block.start))
             matched = past.select_frames(slice(block.start, None)).matches
         known = span.tracks.select_points(rows).select_frames(block)
@@ -279,22 +279,22 @@ class Follower:
             return False
         # Training does not judge the query's own frame, where the point is known to be seen.
         here = (time_to_query[:, block] == 0)[..., None]
-        judged = output.visibility_logits[-1]
-        judged = torch.where(here, judged.new_tensor(SEEN), judged[0])
-        found = FollowedFrames(output.xy[-1][0], judged)
+        logits = output.visibility_logits[-1]
+        logits = torch.where(here, logits.new_tensor(SEEN), logits[0])
+        found = FollowedFrames(output.xy[-1][0], logits)
         span.tracks.put(rows, block, found)
         if before is not None:
             assert output.matches is not None  # points stand only where something refines
-            seen = self.head.look(features, queries, found.xy[None])
-            new = Past(output.matches, found.xy[None], judged[None], seen)
+            seen = self.head.correlate(features, queries, found.xy[None])
+            new = Past(output.matches, found.xy[None], logits[None], seen)
             context = min(self.config.context, span.mask.shape[1])
             self.pasts.keep(rows, Past.join([before, new]), context)
         return True
 
-    def _look_back(self, rows: Tensor) -> Past:
+    def _past_of(self, rows: Tensor) -> Past:
         """Return the past of the points `rows` in the context, where they have been followed."""
         assert self.known is not None and self.descriptors is not None
-        return self.head.look_back(
+        return self.head.past_of(
             self.near.alone(),
             self.descriptors.select_points(rows),
             self.known.xy[rows][None],

@@ -33,19 +33,19 @@ class KeptPasts:
         self._next: Past | None = None
         self._next_has = torch.zeros_like(self.has)
 
-    def of(self, rows: Tensor, look_back: Callable[[Tensor], Past]) -> Past:
+    def of(self, rows: Tensor, make: Callable[[Tensor], Past]) -> Past:
         """Return the past of some points.
 
         Args:
             rows: `(M,)` their numbers.
-            look_back: makes the past of points whose past is not kept, of their numbers.
+            make: makes the past of points whose past is not kept, of their numbers.
         """
         has = self.has[rows]
         if self.past is None or not has.any():
-            return look_back(rows)
+            return make(rows)
         if has.all():
             return self.past.select_points(rows)
-        found = look_back(rows[~has])
+        found = make(rows[~has])
         past = found.map(lambda x: x.new_zeros((x.shape[0], len(rows), *x.shape[2:])))
         past.put(~has, slice(None), found)
         past.put(has, slice(None), self.past.select_points(rows[has]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracker.errors import UserError
+from tracker.files import files_below
 from tracker.video.loading import load_video
 from tracker.video.video import Video
 
@@ -28,8 +29,6 @@ class VideoFolder:
 def open_video_folder(folder: str | Path) -> VideoFolder:
     """Open every file below a folder, subfolders included, that has a video's suffix.
 
-    Hidden files, such as the `._clip.mp4` that macOS leaves, are not looked at.
-
     Raises:
         UserError: no such folder.
     """
@@ -37,9 +36,7 @@ def open_video_folder(folder: str | Path) -> VideoFolder:
     if not root.is_dir():
         raise UserError(f"folder {folder} does not exist; name a folder of videos")
     found = VideoFolder({}, {})
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in VIDEO_SUFFIXES or path.name.startswith("."):
-            continue
+    for path in files_below(root, VIDEO_SUFFIXES):
         try:
             found.videos[str(path)] = load_video(path)
         except UserError as error:

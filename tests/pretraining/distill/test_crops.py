@@ -83,9 +83,9 @@ def test_covered_tokens(tmp_path: Path) -> None:
     for seed in range(6):
         crop = drawer.draw(32, 2, Generator().manual_seed(seed))
         weights.append(crop.weights)
-        sure = crop.weights > 0.95
+        certain = crop.weights > 0.95
         difference = (crop.targets - under_tokens(crop.video)).abs().amax(1)
-        assert (difference[sure] < 0.1).all()
+        assert (difference[certain] < 0.1).all()
     everything = torch.cat(weights)
     assert everything.min() < 0.5 and everything.min() >= 0 and everything.max() <= 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import cv2
@@ -51,12 +52,17 @@ def test_smooth_places_are_left_out() -> None:
     assert len(xy) > 50 and xy[:, 0, 0].min() > 100
 
 
-def test_videos_of_a_folder(tmp_path: Path) -> None:
+def test_videos_of_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     picture = smooth_noise(160)
     picture = (picture // 128 * 255).astype(np.uint8)  # strong edges
     frames = np.stack([np.roll(picture, -2 * t, axis=1)[:96, :128] for t in range(12)])
     write_video(tmp_path / "one.mp4", frames, fps=10)
-    (video,) = followed_by_flow(tmp_path, frames=5, stride=2)
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    (tmp_path / "._one.mp4").write_bytes(b"no video")
+    with caplog.at_level(logging.WARNING, "tracker"):
+        (video,) = followed_by_flow(tmp_path, frames=5, stride=2)
+    (record,) = caplog.records
+    assert "skipped" in record.getMessage() and "broken.mp4" in record.getMessage()
     assert video.frames.shape == (5, 3, 96, 128) and video.frames.dtype == torch.uint8
     assert video.xy.shape[1:] == (5, 2) and (video.query == 0).all()
     way = (video.xy[:, 4] - video.xy[:, 0])[video.visible[:, 4]]

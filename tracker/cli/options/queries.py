@@ -144,8 +144,8 @@ def choose_query_frames(args: argparse.Namespace, video: Video) -> list[int]:
         chosen = query_frames(video, args.backbone, str(check_device(args.device)))
         if chosen.fallback:
             log.warning("query frames are spread evenly, for %s", chosen.fallback)
-        print(f"query frames: {', '.join(map(str, chosen.frames))}")
-        return chosen.frames
+        print(f"query frames: {', '.join(map(str, chosen.numbers))}")
+        return chosen.numbers
     try:
         frames = sorted({int(part) for part in args.query_frames.split(",")})
     except ValueError:

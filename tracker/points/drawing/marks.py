@@ -97,10 +97,10 @@ def draw_tracks(
     return picture
 
 
-def _fitting_radius(width: int, height: int, points: int) -> float:
+def _fitting_radius(width: int, height: int, num_points: int) -> float:
     """Return pixels: as the resolution asks for, less where many points would hide the video."""
     by_resolution = max(3.0, min(width, height) / 120)
-    by_room = max(2.0, 0.2 * (width * height / max(points, 1)) ** 0.5)
+    by_room = max(2.0, 0.2 * (width * height / max(num_points, 1)) ** 0.5)
     return min(by_resolution, by_room)
 
 

@@ -41,7 +41,8 @@ class CropDrawer:
     Args:
         views: to cut from.
         config: what crops are like.
-        patch, tubelet: size of a token, in pixels and frames.
+        patch: side of a token in pixels.
+        tubelet: frames of a token.
         lag: cells that what a cell of a map describes lies above and left of it.
 
     Raises:

@@ -67,8 +67,10 @@ class FreshBatches:
     Args:
         sources: photographs and videos.
         teacher: describes crops.
-        config, views: what crops are like.
-        patch, tubelet: size of a token, in pixels and frames.
+        config: what crops are like.
+        views: what they are cut from: how pictures are reduced, and the teacher's scale.
+        patch: side of a token in pixels.
+        tubelet: frames of a token.
         kinds: the masks to draw; none for objective `distill`.
         memory_gb: for decoded frames.
 

@@ -32,7 +32,8 @@ class DistillModel(nn.Module):
 
     Args:
         student: the backbone that is trained; its predictor too, where masks are used.
-        mean, std: `(C,)` of the teacher's features, which are standardised by them.
+        mean: `(C,)` of the teacher's features, which are standardised by it and `std`.
+        std: `(C,)` their deviation.
         config: the objective.
         masked: whether there will be masks.
 

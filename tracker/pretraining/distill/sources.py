@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tracker.datasets.clips import VIDEO_SUFFIXES
 from tracker.errors import UserError
-from tracker.files import UNREADABLE_IMAGE
+from tracker.files import UNREADABLE_IMAGE, files_below
 from tracker.scenes.textures import SUFFIXES
 from tracker.video.loading import load_video
+from tracker.video.video_folder import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def find_sources(
     for folder, suffixes, opener in wanted:
         if not Path(folder).is_dir():
             raise UserError(f"folder {folder} does not exist; name a folder to distil on")
-        for path in sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in suffixes):
+        for path in files_below(folder, suffixes):
             try:
                 sources.append(opener(path))
             except UserError as error:

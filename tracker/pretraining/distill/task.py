@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import copy
 import time
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from tracker.features.backbone import BackboneConfig, FrozenBackbone
-from tracker.features.checkpoints import write_checkpoint
+from tracker.pretraining.backbone_task import BackboneTask
 from tracker.pretraining.distill.batches import DistillBatch
 from tracker.pretraining.distill.model import DistillModel
 from tracker.pretraining.jepa.masks import Masks
-from tracker.pretraining.matching import MatchingYardstick, baselines, headline
+from tracker.pretraining.matching import MatchingScores, MatchingYardstick
 from tracker.video.pixels import normalise
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Model
 
 
-class DistillTask:
+class DistillTask(BackboneTask):
     """Trains a student; the average of its weights is what is measured and saved.
 
     Args:
@@ -40,8 +36,6 @@ class DistillTask:
         seconds: since then, but for validation.
     """
 
-    best_metric = "moved_layers"
-
     def __init__(
         self,
         model: DistillModel,
@@ -50,14 +44,8 @@ class DistillTask:
         layers: Sequence[int],
         save_dtype: Literal["float16", "float32"] = "float16",
     ) -> None:
+        super().__init__(model, model.student, yardstick, clip, layers, save_dtype)
         self.model = model
-        self.averaged = model.student
-        self.unreadable: Counter[str] = Counter()
-        self._yardstick, self._dtype = yardstick, getattr(torch, save_dtype)
-        self._settings = BackboneConfig(
-            "the trained model", tuple(layers), clip[1], clip[0], dtype="float32"
-        )
-        self.baselines: dict[str, float] = {}
         self.pictures, self.seconds = 0, 0.0
         self._started: float | None = None
 
@@ -75,29 +63,20 @@ class DistillTask:
         self._started = now
 
     def validate(self, picture: bool) -> tuple[dict[str, float], np.ndarray | None]:
-        """Return frozen matching and signs of collapse, beside the baselines' matching."""
-        device = next(self.model.parameters()).device
-        backbone = FrozenBackbone(self._settings, self.snapshot())
-        self.baselines = self.baselines or baselines(self._yardstick, backbone, device)
-        scores = self._yardstick.measure(backbone, device)
-        signs = {
+        """Return frozen matching and `signs`; the time that this takes is not training's."""
+        scores = super().validate(picture)
+        self._started = None
+        return scores
+
+    def signs(self, scores: MatchingScores) -> dict[str, float]:
+        """Return signs of collapse, and how fast training goes."""
+        return {
             "feature_std": scores.feature_std,
             "effective_rank": scores.effective_rank,
             "positional_share": scores.positional_share,
             "pictures_per_second": self.pictures / max(self.seconds, 1e-9),
         }
-        self._started = None  # the time that this took is not training's
-        return headline(scores) | signs | self.baselines, None
 
     def snapshot(self) -> VJEPA2Model:
         """Return a copy of the student."""
         return copy.deepcopy(self.model.student)
-
-    def save(self, folder: Path) -> None:
-        """Write a transformers folder, whose config says float32.
-
-        So half-precision files load into arithmetic that every CPU has.
-        """
-        model = self.snapshot().to(self._dtype)
-        model.config.dtype = torch.float32
-        write_checkpoint(model, folder)

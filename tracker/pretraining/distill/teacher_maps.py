@@ -36,7 +36,8 @@ class StoredView:
     """A view whose pictures and maps are in a file.
 
     Attributes:
-        file, index: where.
+        file: where it is.
+        index: its number in the file.
         kind: `photograph` or `video`.
         frames: F.
         size: `(height, width)` of its pictures.
@@ -74,7 +75,8 @@ class TeacherMaps:
 
     Attributes:
         views: the views.
-        mean, std: `(C,)` of the teacher's features, over all of them.
+        mean: `(C,)` of the teacher's features, over all of them.
+        std: `(C,)` their deviation, likewise.
         lag: cells that what a cell describes lies above and left of it.
         skipped: sources that could not be decoded, and why.
         made: files that were made now, not found.

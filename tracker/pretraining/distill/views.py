@@ -21,12 +21,14 @@ class ViewConfig:
     """What views are like.
 
     Attributes:
-        photograph_views, video_views: how many of each photograph, and of each video.
+        photograph_views: how many of each photograph.
+        video_views: how many of each video.
         video_frames: frames of a video's view, which begin at a random one.
         zoom: pixels of the source a pixel of the view, smallest and largest.
         aspect: how much more the width is reduced than the height, smallest and largest; whole
             frames are seen squeezed into squares, so most of it lies above 1.
-        smallest, largest: bounds on the sides of a view in pixels, where the source allows.
+        smallest: lower bound on the sides of a view in pixels.
+        largest: upper bound on them.
         teacher_scale: pixels that the teacher sees for one of the view.
     """
 
@@ -64,7 +66,8 @@ class View:
     Attributes:
         size: `(height, width)` of its pictures in pixels.
         mirrored: left and right are exchanged.
-        first, frames: of the source, that it shows.
+        first: frame of the source that it begins at.
+        frames: how many it shows.
     """
 
     size: tuple[int, int]

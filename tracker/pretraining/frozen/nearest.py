@@ -31,7 +31,8 @@ class Row:
     """Shares of point-frames found within each of `THRESHOLDS`.
 
     Attributes:
-        everywhere, moved: of all later visible point-frames, and of those that moved.
+        everywhere: of all later visible point-frames.
+        moved: of those that moved.
         counts: how many of either there are.
     """
 

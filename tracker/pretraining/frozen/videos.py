@@ -16,17 +16,16 @@ import torch
 from torch import Tensor
 
 from tracker.datasets.benchmark import Benchmark, Sample
-from tracker.datasets.clips import VIDEO_SUFFIXES
 from tracker.datasets.rendered import ProceduralBenchmark
 from tracker.datasets.tapvid import TapVid
-from tracker.errors import UserError
+from tracker.errors import UserError, log
 from tracker.flow.fields import FlowBetweenFrames
 from tracker.flow.sampling import sample
 from tracker.scenes.motion import MotionConfig
 from tracker.scenes.renderer import SceneConfig
-from tracker.video.loading import load_video
 from tracker.video.pixels import shrink_frames
 from tracker.video.video import Video
+from tracker.video.video_folder import open_video_folder
 
 FAST = MotionConfig(min_speed=0.03, static=0.0)
 """Motion of rendered scenes: in short clips of slower ones hardly anything moves."""
@@ -111,16 +110,16 @@ def followed_by_flow(folder: str | Path, frames: int = 16, stride: int = 2) -> l
         stride: of the video's frames, one is taken.
 
     Raises:
-        UserError: no folder, or no video in it.
+        UserError: no folder, or no readable video in it.
     """
-    if not Path(folder).is_dir():
-        raise UserError(f"folder {folder} does not exist; name a folder of videos")
-    paths = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-    if not paths:
-        raise UserError(f"folder {folder} holds no videos; name one that does")
+    found = open_video_folder(folder)
+    for path, reason in found.skipped.items():
+        log.warning("skipped %s: %s", path, reason)
+    if not found.videos:
+        raise UserError(f"folder {folder} holds no videos that can be read; name one that does")
     videos = []
-    for path in paths:
-        video = load_video(path, stride=stride)
+    for path, whole in found.videos.items():
+        video = whole[::stride]
         pixels = video.read(0, min(frames, len(video)))
         gray = [
             cv2.cvtColor(
@@ -132,7 +131,7 @@ def followed_by_flow(folder: str | Path, frames: int = 16, stride: int = 2) -> l
         xy, visible = follow_there_and_back(gray)
         videos.append(
             TrackedVideo(
-                path.name,
+                Path(path).name,
                 _small(video, len(pixels)),
                 torch.from_numpy(xy / FLOW_SIDE).float(),
                 torch.from_numpy(visible),

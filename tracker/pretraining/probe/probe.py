@@ -31,8 +31,10 @@ class ProbeConfig:
     """How a probe is trained.
 
     Attributes:
-        epochs, batch_size: passes over the clips, and clips a step.
-        learning_rate, weight_decay: of AdamW; the rate falls in a cosine.
+        epochs: passes over the clips.
+        batch_size: clips a step.
+        learning_rate: of AdamW; it falls in a cosine.
+        weight_decay: of AdamW.
         seed: of initial weights and order.
     """
 
