@@ -23,11 +23,6 @@ class Matches:
     visibility_logits: Tensor
     seen: Tensor
 
-    @property
-    def num_frames(self) -> int:
-        """T."""
-        return self.xy.shape[2]
-
     @staticmethod
     def join(parts: list[Matches]) -> Matches:
         """Concatenate along time."""

@@ -200,7 +200,6 @@ class TrackingHead(nn.Module):
         known: tuple[Tensor, Tensor, Tensor] | None = None,
         iterations: int | None = None,
         past: Past | None = None,
-        matched: Matches | None = None,
     ) -> HeadOutput:
         """Find queries in frames.
 
@@ -215,8 +214,6 @@ class TrackingHead(nn.Module):
             iterations: refinement steps; the config's by default.
             past: K frames before these, which refinement sees, but leaves as they are; K is 0
                 without.
-            matched: what the coarse match found in the first of the T frames before; it looks into
-                those after them alone.
 
         Returns:
             Tracks in the T frames after the coarse match and after each step.
@@ -224,16 +221,11 @@ class TrackingHead(nn.Module):
         steps = self.config.iterations
         if steps and iterations is not None:
             steps = iterations
-        unseen = features.select_frames(slice(matched.num_frames if matched else 0, None))
-        match, visibility_logits, logits = self._match(unseen, queries)
+        match, visibility_logits, logits = self._match(features, queries)
         matches = None
         if steps:
-            seen = self.refine.correlate(unseen.levels, queries.patches, match.detach())
+            seen = self.refine.correlate(features.levels, queries.patches, match.detach())
             matches = Matches(match.detach(), visibility_logits.detach(), seen)
-        if matched is not None:
-            match = torch.cat([matched.xy, match], 2)
-            visibility_logits = torch.cat([matched.visibility_logits, visibility_logits], 2)
-            matches = matches and Matches.join([matched, matches])
         new = slice(past.num_frames if past else 0, None)
         here = (time_to_query[:, :, new] == 0)[..., None]
         start = queries.xy[:, :, None].float()

@@ -74,16 +74,6 @@ class NearFrames:
         parts = [block, *self.parts] if self.backward else [*self.parts, block]
         return parts[0] if len(parts) == 1 else FrameFeatures.join(parts)
 
-    def join_last(self, count: int, block: FrameFeatures) -> FrameFeatures:
-        """Return the features of the last `count` of these frames and the next block's."""
-        parts = [block]
-        for part in reversed(self.parts):
-            if count <= 0:
-                break
-            parts.append(part.select_frames(slice(max(0, part.num_frames - count), None)))
-            count -= parts[-1].num_frames
-        return FrameFeatures.join(parts[::-1]) if len(parts) > 1 else block
-
     def alone(self) -> FrameFeatures:
         """Return the features of these frames together."""
         if len(self.parts) > 1:

@@ -3,8 +3,7 @@
 A video is cut into blocks of frames. A block's features are joined with those of the `context`
 frames beside it, whose tracks are known already; the head then follows the points through both,
 and the block's part is the result. Where the block is shorter than its context, as in streams
-that get a frame at a time, points stand still in all but the last frames of the context, and are
-not looked for there again.
+that get a frame at a time, points stand still in the context, and are not looked for there again.
 
 Positions here are fine pixels, one video at a time (B = 1).
 """
@@ -29,10 +28,6 @@ from tracker.tracking.past import KeptPasts
 SMALLEST_CHUNK = 8
 SURE_ENOUGH = 0.5
 """Flow starts again in a new block from points that are visible and certain with more than this."""
-
-REVISED = 4
-"""Frames of the context that are refined along with a block shorter than it. What was said of them
-stands, but frames after them start from better places."""
 
 SEEN = (10.0, -10.0)
 """Logits of visibility and of being uncertain that leave no doubt."""
@@ -157,7 +152,7 @@ class Follower:
         refines = self.head.config.iterations > 0 and self.config.iterations != 0
         standing = before & (refines and offset > 0 and length < self.config.context)
         if standing.any():
-            self._follow(self.near.join_last(REVISED, features), standing, span, True, on_points)
+            self._follow(features, standing, span, True, on_points)
         self.pasts.turn()
         moving = self.active & ~standing
         if moving.any():
@@ -235,11 +230,10 @@ class Follower:
         """Follow points, chunk by chunk, and write where they are into the span.
 
         Args:
-            features: of block and context; where points stand, of the block and the last frames of
-                the context.
+            features: of block and context; where points stand, of the block.
             points: `(N,) bool`, which ones.
             span: of block and context.
-            stands: whether the points stand still in the frames before those of `features`.
+            stands: whether the points stand still in the context.
             on_points: called with the number of points of each chunk.
         """
         rows, done = points.nonzero()[:, 0], 0
@@ -258,11 +252,7 @@ class Follower:
         assert self.descriptors is not None  # points are active once they have descriptors
         queries, time_to_query = self.descriptors.select_points(rows), span.time_to_query[rows]
         block = slice(span.mask.shape[1] - features.num_frames, None)
-        before = matched = None
-        if stands:
-            past = self.pasts.of(rows, self._past_of)
-            before = past.select_frames(slice(0, block.start))
-            matched = past.select_frames(slice(block.start, None)).matches
+        past = self.pasts.of(rows, self._past_of) if stands else None
         known = span.tracks.select_points(rows).select_frames(block)
         try:
             output = self.head.follow(
@@ -272,8 +262,7 @@ class Follower:
                 span.flow and span.flow.select_points(rows),
                 (span.mask[rows, block][None], known.xy[None], known.visibility_logits[None]),
                 self.config.iterations,
-                before,
-                matched,
+                past,
             )
         except torch.cuda.OutOfMemoryError:
             return False
@@ -283,12 +272,12 @@ class Follower:
         logits = torch.where(here, logits.new_tensor(SEEN), logits[0])
         found = FollowedFrames(output.xy[-1][0], logits)
         span.tracks.put(rows, block, found)
-        if before is not None:
+        if past is not None:
             assert output.matches is not None  # points stand only where something refines
             seen = self.head.correlate(features, queries, found.xy[None])
             new = Past(output.matches, found.xy[None], logits[None], seen)
             context = min(self.config.context, span.mask.shape[1])
-            self.pasts.keep(rows, Past.join([before, new]), context)
+            self.pasts.keep(rows, Past.join([past, new]), context)
         return True
 
     def _past_of(self, rows: Tensor) -> Past:
