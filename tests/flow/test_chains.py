@@ -135,7 +135,7 @@ def test_a_chain_jumps_over_a_spoilt_frame_and_without_jumps_ends_there() -> Non
 @pytest.mark.parametrize(
     ("miss", "off", "taken"),
     [
-        (0.55, 0, False),  # four short links sum up to 4 (0.25² + 0.1²), which is less than its own
+        (0.5, 0, False),  # four short links sum up to 4 (0.2² + 0.1²), which is less than its own
         (0.3, 0, True),
         (0.3, 0.9 * AGREEMENT, True),
         (0.3, 1.1 * AGREEMENT, False),  # it contradicts them
@@ -147,11 +147,11 @@ def test_a_longer_link_corrects_but_does_not_contradict(
     def link(flow: object, start: int, end: int, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         long = end - start == 4
         shift = [off * SIZE[0] / 256 if long else 0, 0]
-        return np.float32(xy + shift), np.full(len(xy), miss if long else 0.25, np.float32)
+        return np.float32(xy + shift), np.full(len(xy), miss if long else 0.2, np.float32)
 
     monkeypatch.setattr("tracker.flow.chains.follow_link", link)
     _, certainty = follow(sliding(5, (0, 0)), [0], [[60, 50]], jumps=(1, 4))
-    assert certainty[0, 4] == pytest.approx(1 - (miss if taken else 0.25) / MAX_ROUND_TRIP)
+    assert certainty[0, 4] == pytest.approx(1 - (miss if taken else 0.2) / MAX_ROUND_TRIP)
 
 
 def test_unsure_points_are_not_followed_and_trust_never_rises() -> None:

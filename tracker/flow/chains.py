@@ -33,7 +33,7 @@ correct their drift, but over many frames smooth flow takes a background for a p
 BRIDGE_ROUND_TRIP = 0.5
 """The largest round trip, in the same 256ths, of a longer link where shorter ones are lost."""
 
-DRIFT = 0.25
+DRIFT = 0.05
 """How much of the sum of squared errors a link must be able to save to be followed, in squares of
 256ths: where shorter ones leave next to nothing to correct, its flow is not computed."""
 
