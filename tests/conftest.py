@@ -29,7 +29,14 @@ SIZE = (64, 48)
 SLOW = (
     "analysis",
     "cli",
+    "evaluation/test_overlays.py",
+    "features/test_backbone.py",
+    "features/test_vjepa21.py",
+    "flow",
+    "formats",
+    "points/test_drawing.py",
     "pretraining",
+    "scenes",
     "settings/test_composing.py",
     "test_benchmarks.py",
     "test_configs.py",
@@ -39,6 +46,7 @@ SLOW = (
     "training/test_loop.py",
     "training/test_task.py",
     "video/test_decoder.py",
+    "web",
 )
 """Folders and files of tests that take minutes together: commands, training, reports, accuracy."""
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tracker.baselines import LucasKanadeTracker, StaticTracker
 from tracker.errors import UserError
@@ -138,3 +141,17 @@ def test_queries_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(UserError):
         tracker.track(video, Queries(np.array(txy)))
+
+
+@pytest.mark.parametrize("tracker", [StaticTracker(), LucasKanadeTracker()])
+def test_videos_and_points_are_taken_as_people_have_them(
+    video: Video, tracker: StaticTracker | LucasKanadeTracker
+) -> None:
+    frames = video.read()
+    channels_first = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    expected = tracker.track(video, Queries([[2, 40, 30]], ["eye"]))
+    table = pd.DataFrame({"name": ["eye"], "x": [40], "y": [30], "t": [2]})
+    pictures = [Image.fromarray(frame) for frame in frames]
+    for held in (frames, channels_first, channels_first / 255, pictures, list(frames)):
+        assert tracker.track(held, table) == expected
+    assert tracker.track(frames, np.array([[2, 40, 30]]))[0].names is None

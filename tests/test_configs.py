@@ -8,6 +8,7 @@ import pytest
 
 from tracker.datasets.clips import VideoClips
 from tracker.datasets.track_folders import FolderTracks
+from tracker.features.vjepa21 import HIERARCHICAL_LAYERS
 from tracker.settings import CONFIG_DIR, compose, instantiate
 
 PUBLISHED = {
@@ -15,6 +16,14 @@ PUBLISHED = {
     "vith": ("facebook/vjepa2-vith-fpc64-256", 32, 256),
     "vitg": ("facebook/vjepa2-vitg-fpc64-256", 40, 256),
     "vitg384": ("facebook/vjepa2-vitg-fpc64-384", 40, 384),
+}
+
+
+PUBLISHED_21 = {
+    "vjepa21_vitb": ("vjepa2_1_vitb_dist_vitG_384.pt", (3, 6, 9, 12)),
+    "vjepa21_vitl": ("vjepa2_1_vitl_dist_vitG_384.pt", (6, 12, 18, 24)),
+    "vjepa21_vitg": ("vjepa2_1_vitg_384.pt", (10, 20, 30, 40)),
+    "vjepa21_vitgg": ("vjepa2_1_vitG_384.pt", (12, 24, 38, 48)),
 }
 
 
@@ -28,6 +37,14 @@ def test_published_backbones(name: str) -> None:
     source, depth, size = PUBLISHED[name]
     assert (config.source, max(config.layers)) == (source, depth)
     assert config.input_size == (size, size)
+
+
+@pytest.mark.parametrize("name", PUBLISHED_21)
+def test_published_backbones_of_2_1(name: str) -> None:
+    config = instantiate(compose("train_tracker", [f"backbone={name}"], None).backbone)
+    assert (config.source, config.layers) == PUBLISHED_21[name]
+    assert config.input_size == (384, 384)
+    assert config.layers == tuple(i + 1 for i in HIERARCHICAL_LAYERS[config.layers[-1]])
 
 
 @pytest.mark.parametrize("name", names("head"))

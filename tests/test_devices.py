@@ -28,6 +28,17 @@ def test_a_gpu_is_called_cuda() -> None:
         check_device("gpu")
 
 
+def test_torch_gives_its_reason_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise RuntimeError("Could not run it on MPS. This could be because of many things.\nMore")
+
+    monkeypatch.setattr(torch, "zeros", refuse)
+    with pytest.raises(UserError) as e:
+        check_device("mps")
+    reason = "Could not run it on MPS"
+    assert str(e.value) == f"device mps cannot be used ({reason}); use cpu or auto"
+
+
 def test_every_device_of_the_data_is_checked() -> None:
     mix = {"shares": {"a": 1.0}, "sources": {"a": {"frames": 8, "device": "abacus"}}}
     with pytest.raises(UserError, match="device abacus cannot be used"):

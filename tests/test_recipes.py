@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from meta_files import save_meta_21
 from tiny_models import tiny_video
 from transformers import VJEPA2Config, VJEPA2Model
 
@@ -43,29 +44,53 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def train_and_track(run_command: Callable, folder: Path, *overrides: str) -> PointTracker:
+    """Train on the folder's template as overrides say, and let what is saved track."""
+    given = [*overrides, "backbone.window=2", "template=t.safetensors", "run_dir=run", *SHORT]
+    result = run_command(ROOT / "train_tracker.py", *given, cwd=folder)
+    assert result.code == 0, result.err
+    tracker = PointTracker.from_pretrained(folder / "run" / "best")
+    assert tracker.template is not None
+    tracks = tracker.track(tiny_video(4), Queries.grid(2, (96, 64)))
+    assert tracks.xy.shape == (4, 4, 2)
+    return tracker
+
+
 def test_vitl_recipe(checkpoint: Path, run_command: Callable, tmp_path: Path) -> None:
     layers = [str(i + 1) for i in range(LAYERS)]
     fit = ["-m", "data_prep.fit_template", "--backbone", checkpoint, "--layers", *layers]
     options = ["--clips", "2", "--window", "2", "--out", "t.safetensors"]
     fitted = run_command(*fit, *options, cwd=tmp_path)
     assert fitted.code == 0, fitted.err
-    result = run_command(
-        ROOT / "train_tracker.py",
+    tracker = train_and_track(
+        run_command,
+        tmp_path,
         "+experiment=train/vitl",
         f"backbone.source={checkpoint}",
         f"backbone.layers=[{','.join(layers)}]",
-        "backbone.window=2",
-        "template=t.safetensors",
-        "run_dir=run",
-        *SHORT,
-        cwd=tmp_path,
     )
-    assert result.code == 0, result.err
-    tracker = PointTracker.from_pretrained(tmp_path / "run" / "best")
-    assert tracker.template is not None
     assert tracker.backbone.channels == 1024
-    tracks = tracker.track(tiny_video(4), Queries.grid(2, (96, 64)))
-    assert tracks.xy.shape == (4, 4, 2)
+
+
+def test_vjepa21_recipe(run_command: Callable, tmp_path: Path) -> None:
+    """On a small file in Meta's layout, converted as the recipe says."""
+    file = save_meta_21(tmp_path / "vjepa2_1_vitl_dist_vitG_384.pt")
+    convert = ["-m", "tracker.cli", "convert-backbone", file.name, "vjepa21_vitl"]
+    converted = run_command(*convert, cwd=tmp_path)
+    assert converted.code == 0, converted.err
+    size = ["--size", "32", "32", "--window", "2"]
+    fit = ["-m", "data_prep.fit_template", "--backbone", "vjepa21_vitl", "--layers", "6", "12"]
+    fitted = run_command(*fit, *size, "--clips", "2", "--out", "t.safetensors", cwd=tmp_path)
+    assert fitted.code == 0, fitted.err
+    tracker = train_and_track(
+        run_command,
+        tmp_path,
+        "+experiment=train/vjepa21_vitl",
+        "backbone.source=vjepa21_vitl",
+        "backbone.layers=[6,12]",
+        "backbone.input_size=[32,32]",
+    )
+    assert tracker.backbone.architecture.model_type == "vjepa2_1"
 
 
 def test_mini_gpu_recipes(run_command: Callable, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from tiny_models import tiny_tracker
 from tracker.datasets.rendered import ProceduralBenchmark
 from tracker.scenes.renderer import SceneConfig
 from tracker.training.batches import FlowConfig, ProceduralTracks, TrackedBatches
-from tracker.training.loop import TrainingConfig, TrainingLoop
+from tracker.training.config import TrainingConfig
+from tracker.training.loop import TrainingLoop
 from tracker.training.losses import LossConfig
 from tracker.training.run_folder import RunFolder
 from tracker.training.task import TrackingTask

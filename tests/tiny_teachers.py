@@ -9,6 +9,7 @@ from transformers import (
     AutoModel,
     Dinov2Config,
     DINOv3ViTConfig,
+    Siglip2Config,
     SiglipConfig,
     ViTConfig,
 )
@@ -19,13 +20,17 @@ SHAPE = {
     "num_attention_heads": 2,
     "intermediate_size": 64,
 }
+TEXT = SHAPE | {"vocab_size": 8, "pad_token_id": 0, "bos_token_id": 1}
 FAMILIES = {
     "dinov2": lambda: Dinov2Config(**SHAPE, patch_size=14, image_size=56),
     "dinov3": lambda: DINOv3ViTConfig(**SHAPE, patch_size=16, image_size=64, num_register_tokens=4),
     "vit": lambda: ViTConfig(**SHAPE, patch_size=16, image_size=64),
     "siglip": lambda: SiglipConfig(
         vision_config=SHAPE | {"patch_size": 16, "image_size": 64},
-        text_config=SHAPE | {"vocab_size": 8, "pad_token_id": 0, "bos_token_id": 1},
+        text_config=TEXT,
+    ),
+    "siglip2": lambda: Siglip2Config(
+        vision_config=SHAPE | {"patch_size": 16, "num_patches": 16}, text_config=TEXT
     ),
 }
 

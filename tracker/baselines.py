@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,22 +12,50 @@ from tracker.points.geometry import inside_frame
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.progress import Progress, reported
-from tracker.video.video import Video
+from tracker.video.loading import load_video
+
+
+def _tracks_of(
+    video: Video,
+    queries: Queries,
+    xy: np.ndarray,
+    visible: np.ndarray,
+    confidence: np.ndarray | None = None,
+) -> Tracks:
+    """Return the tracks of a video, which know its size, its rate and which frames they are of."""
+    return Tracks(
+        xy,
+        visible,
+        queries.txy,
+        video.size,
+        video.fps,
+        confidence,
+        queries.names,
+        video.source_frames.start,
+        video.source_frames.step,
+    )
+
+
+if TYPE_CHECKING:
+    from tracker.points.queries import QueriesLike
+    from tracker.video.loading import VideoLike
+    from tracker.video.video import Video
 
 
 class StaticTracker:
     """Every point stays where it was asked for. The floor that any tracker must beat."""
 
     def track(
-        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+        self, video: VideoLike, queries: QueriesLike, progress: Progress | bool | None = None
     ) -> Tracks:
         """Return tracks that stay at their queries; see `Tracker.track`."""
+        video, queries = load_video(video), Queries.of(queries)
         queries.check(video.size, len(video))
         xy = np.repeat(queries.xy[:, None], len(video), axis=1)
         visible = np.ones(xy.shape[:2], bool)
         with reported(progress, len(video), "tracking") as move:
             move(len(video), len(video))
-        return Tracks(xy, visible, queries.txy, video.size, video.fps, names=queries.names)
+        return _tracks_of(video, queries, xy, visible)
 
 
 class LucasKanadeTracker:
@@ -51,12 +80,13 @@ class LucasKanadeTracker:
         self.max_round_trip = max_round_trip
 
     def track(
-        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+        self, video: VideoLike, queries: QueriesLike, progress: Progress | bool | None = None
     ) -> Tracks:
         """Follow queries frame by frame, one direction of time after the other.
 
         See `Tracker.track`.
         """
+        video, queries = load_video(video), Queries.of(queries)
         queries.check(video.size, len(video))
         count, length = len(queries), len(video)
         xy = np.repeat(queries.xy[:, None], length, axis=1)
@@ -73,9 +103,7 @@ class LucasKanadeTracker:
                     done += 1
                     move(min(done, total), total)
         confidence[~inside_frame(xy, video.size)] = 0
-        visible = confidence > 0
-        names = queries.names
-        return Tracks(xy, visible, queries.txy, video.size, video.fps, confidence, names)
+        return _tracks_of(video, queries, xy, confidence > 0, confidence)
 
     def _follow(
         self,

@@ -29,7 +29,7 @@ def check_device(name: str | torch.device) -> torch.device:
         torch.zeros(1, device=name).item()
         return torch.device(name)
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(". ")[0]  # torch tells a long story of mps
         raise UserError(f"device {name} cannot be used ({reason}); use cpu or auto") from error
 
 

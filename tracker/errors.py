@@ -52,8 +52,6 @@ def print_warnings() -> Iterator[None]:
 
     NumPy keeps quiet: a number that is not finite is told where it does harm.
     """
-    import numpy as np
-
     if any(isinstance(handler, _PrintWarnings) for handler in log.handlers):
         yield  # a command called by another
         return
@@ -62,14 +60,14 @@ def print_warnings() -> Iterator[None]:
         log.warning("%s", message)
 
     handler = _PrintWarnings()
-    before, warnings.showwarning = warnings.showwarning, from_library
     log.addHandler(handler)
     try:
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings():
+            warnings.showwarning = from_library
+            warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)  # NumPy's
             yield
     finally:
         log.removeHandler(handler)
-        warnings.showwarning = before
 
 
 class _Pipe(io.TextIOBase):
@@ -92,6 +90,11 @@ class _Pipe(io.TextIOBase):
             self.is_closed_by_reader = True
             # Python flushes what is left once more at its end, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # read only, as that of other streams
+        """That of the stream: progress bars ask whether they can be drawn finer than with #."""
+        return self.stream.encoding
 
     def isatty(self) -> bool:
         return self.stream.isatty()

@@ -70,6 +70,37 @@ def prepare_output_dir(path: str | Path) -> Path:
 
 
 @contextmanager
+def results_folder(path: str | Path) -> Iterator[Path]:
+    """Prepare a folder for work that may fail; what was made for it and stays empty goes again.
+
+    Raises:
+        UserError: as `prepare_output_dir`.
+    """
+    folder = Path(path)
+    made = [part for part in (folder, *folder.parents) if not part.exists()]
+    try:
+        yield prepare_output_dir(folder)
+    finally:
+        for part in made:
+            with suppress(OSError):  # not empty: then it holds finished files
+                part.rmdir()
+
+
+@contextmanager
+def results_file(path: str | Path) -> Iterator[Path]:
+    """Prove before long work that its one file can be written; leave no empty folder if it fails.
+
+    Raises:
+        UserError: it is a folder, or its own folder cannot be written to.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise UserError(f"{file} is a folder; name a file")
+    with results_folder(file.parent):
+        yield file
+
+
+@contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it there on success, delete it on failure.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -14,10 +15,22 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all) as work goes on."""
 
+Share = Callable[[float], None]
+"""Called with the share of a job that is done, 0..1."""
+
 LONG = 100
 """Frames from which on a notebook shows a bar unless told otherwise."""
 
 SECONDS_BETWEEN_LINES = 30.0
+
+
+def in_silence(share: float) -> None:
+    """Take the share of a job that is done, where nobody asks for it."""
+
+
+def part_of(on_share: Share, start: float, stop: float) -> Share:
+    """Return what a part of a job calls, which leads the whole from share `start` to `stop`."""
+    return lambda share: on_share(start + share * (stop - start))
 
 
 def in_terminal() -> bool:
@@ -32,6 +45,19 @@ def in_notebook() -> bool:
     return type(shell).__name__ in ("ZMQInteractiveShell", "Shell")
 
 
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Show neither bars nor lines of progress within this."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
 class Bar(tqdm):
     """tqdm's bar on stderr; where that is no terminal, a line each half minute."""
 
@@ -39,12 +65,22 @@ class Bar(tqdm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._in_terminal = in_terminal()
+        kwargs["disable"] = kwargs.get("disable", False) or _hidden.get()
         if not self._in_terminal:
             kwargs["mininterval"] = kwargs["maxinterval"] = SECONDS_BETWEEN_LINES
             kwargs["delay"] = SECONDS_BETWEEN_LINES
             shown = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
             kwargs["bar_format"] = shown
+            kwargs["unit"] = kwargs.get("unit", "it").strip()  # bars have a blank before it
         super().__init__(*args, **kwargs)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What a line is made of; without a total there is nothing to say of what is left."""
+        values = super().format_dict
+        if not self._in_terminal and not self.total:
+            values["bar_format"] = "{desc}: {n_fmt} {unit}{postfix}"
+        return values
 
     def display(self, msg: str | None = None, pos: int | None = None) -> Any:
         """Draw the bar over itself, or write a line; an empty one would wipe the bar."""
@@ -80,6 +116,13 @@ def progress_bar(label: str, unit: str = "frames", total: int | None = None) -> 
             bar.update(done - bar.n)
 
         yield progress
+
+
+def counted(items: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
+    """Yield the items, and tell after each how many of how many are done."""
+    for number, item in enumerate(items, start=1):
+        yield item
+        progress(number, total)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Generator
 
+from tracker.analysis import pca
 from tracker.analysis.pca import analyze_pca, encode_visible, foreground, principal_components
 from tracker.errors import UserError
 from tracker.features.backbone import FrozenBackbone
@@ -104,6 +105,27 @@ def test_the_report_names_every_row(open_features: Callable) -> None:
     assert [figure.name for figure in report.figures] == ["pca_layer2"]
 
 
-def test_a_clip_of_one_token_is_refused(open_features: Callable) -> None:
-    with pytest.raises(UserError, match="1 tokens"):
-        analyze_pca(open_features(size=(16, 16), window=2, template="none"), None)
+def test_frames_are_drawn_in_their_own_shape(
+    open_features: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[float] = []
+    monkeypatch.setattr(pca, "draw_rows", lambda title, rows, aspect: shapes.append(aspect) or b"")
+    analyze_pca(open_features(clips=2), Video.from_array(np.zeros((4, 40, 60, 3), np.uint8)))
+    assert shapes == [40 / 60]
+
+
+def test_a_video_of_several_windows(open_features: Callable) -> None:
+    """Each window is encoded by itself, so nothing is encoded alone beside it."""
+    video = Video.from_array(np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), np.uint8))
+    report = analyze_pca(open_features(window=2, clips=2), video)
+    explained = report.numbers["pca"][0]["explained"]
+    assert set(explained) == {
+        f"{name}, {tokens}"
+        for name in ("raw", "residual")
+        for tokens in ("all tokens", "foreground")
+    }
+
+
+def test_a_clip_of_two_tokens_is_refused(open_features: Callable) -> None:
+    with pytest.raises(UserError, match="2 tokens"):
+        analyze_pca(open_features(size=(16, 16), window=4, template="none"), None)

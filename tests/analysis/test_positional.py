@@ -163,9 +163,17 @@ def test_a_template_fitted_on_the_clips_it_is_applied_to_centres_them(
     [
         ({"clips": 3}, "3 clips are too few; give --clips 4"),
         ({"clips": 1, "template": "none"}, "--clips 2"),
-        ({"window": 2}, "--window 2"),
     ],
 )
 def test_too_little_is_refused(open_features: Callable, changes: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         analyze_positional(open_features(**changes))
+
+
+def test_a_window_of_one_tubelet_is_seen_over_several(open_features: Callable) -> None:
+    """Each tubelet is encoded by itself; what varies is seen across a clip's."""
+    features = open_features(window=2, clips=4)
+    assert (features.backbone.phases, features.clip_slots) == (1, features.clip_frames // 2)
+    report = analyze_positional(features)
+    (layer,) = report.numbers["similarity"]["raw"]
+    assert all(np.isfinite(value) for value in layer.values())

@@ -159,7 +159,7 @@ def test_clips_that_fail_to_decode_are_skipped_until_too_few_are_left(
         ("positional", ["--template", "nowhere.st"], ["nowhere.st does not exist"]),
         ("pca", ["nowhere.mp4"], ["nowhere.mp4 does not exist"]),
         ("pca", ["--clips", "1"], ["at least 2 clips"]),
-        ("pca", ["--size", "16", "16", "--window", "2"], ["1 tokens"]),
+        ("pca", ["--size", "16", "16", "--window", "4"], ["2 tokens"]),
         ("match", ["VIDEO", "--points", "0,64.5,10"], ["x=64.5", "outside"]),
         ("match", ["VIDEO", "--points", "60,6,10"], ["t=60", "0..59"]),
         ("match", ["VIDEO", "--points", "0,6"], ["t,x,y"]),

@@ -105,6 +105,7 @@ def test_killed_and_resumed_is_the_same(
     pictures: list[str], teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = [*pictures, f"teacher.name={teacher}", "objective=distill"]
+    settings.append("training.optimizer=muon")
     loop_of(tmp_path / "whole", *settings).train()
     killed = loop_of(tmp_path / "killed", *settings)
     batch = DistillBatches.batch
@@ -121,6 +122,16 @@ def test_killed_and_resumed_is_the_same(
     assert len(rows(tmp_path / "killed" / "history.csv")) == 4
     loop_of(tmp_path / "killed", *settings).train()
     assert rows(tmp_path / "killed/history.csv") == rows(tmp_path / "whole/history.csv")
+
+
+def test_a_teacher_in_another_process_is_the_same(
+    pictures: list[str], teacher: Path, tmp_path: Path
+) -> None:
+    settings = [*pictures, f"teacher.name={teacher}", "objective=distill", "teacher.when=each_crop"]
+    for workers in (0, 1):
+        run = loop_of(tmp_path / str(workers), *settings, f"training.workers={workers}")
+        run.train()
+    assert rows(tmp_path / "0/history.csv") == rows(tmp_path / "1/history.csv")
 
 
 @pytest.mark.parametrize(

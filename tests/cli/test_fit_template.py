@@ -65,6 +65,17 @@ def test_nothing_but_damaged_videos(
     assert "8 clips in a row could not be read" in capsys.readouterr().err
 
 
+def test_a_folder_made_for_a_template_that_failed_goes_again(
+    tmp_path: Path, write_damaged: Callable[[Path], None]
+) -> None:
+    (tmp_path / "videos").mkdir()
+    write_damaged(tmp_path / "videos" / "damaged.mp4")
+    out = tmp_path / "new" / "t.safetensors"
+    with pytest.raises(SystemExit):
+        main(options(tmp_path, 2, "--videos", str(tmp_path / "videos"), "--out", str(out)))
+    assert not out.parent.exists()
+
+
 def test_goes_on_from_saved_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tracker.cli import fit_template
 
@@ -113,6 +124,9 @@ def interrupt(*args: object) -> None:
         (["--frame-mode", "twice"], "tubelet, offset or duplicate"),
         (["--out", "t.bin"], "must end in .safetensors"),
         (["--device", "abacus"], "device abacus cannot be used"),
+        (["--clips", "1"], "--clips 1: a template needs 2 or more"),
+        (["--seed", "-1"], "--seed -1: give 0 or more"),
+        (["--out", "."], "must end in .safetensors"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -65,6 +65,7 @@ def test_template_beside_the_weights(
         (["--scenes", "1", "--backbones", "./nowhere"], "nowhere"),
         (["--scenes", "1", "--template", "nowhere.safetensors"], "does not exist"),
         (["--scenes", "1", "--device", "abacus"], "abacus"),
+        (["--scenes", "1", "--out", "."], "is a folder; name a file"),
     ],
     ids=str,
 )

@@ -42,3 +42,19 @@ def test_help_and_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--device", "abacus"])
     assert stop.value.code == 2 and "device abacus cannot" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["--seed", "-1"])
+    assert stop.value.code == 2 and "--seed -1" in capsys.readouterr().err
+
+
+def test_where_the_table_goes_is_proved_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for out, words in {"": "is a folder", "file/table.json": "output folder"}.items():
+        with pytest.raises(SystemExit) as stop:
+            main(["--backbone", "./nowhere", "--out", str(tmp_path / out)])
+        assert stop.value.code == 2 and words in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--backbone", "./nowhere", "--out", str(tmp_path / "new" / "table.json")])
+    assert "nowhere" in capsys.readouterr().err and not (tmp_path / "new").exists()

@@ -176,7 +176,7 @@ def test_a_file_by_name(
     refused(run_cli(*options, "--save", "npz", "--overwrite"), "one file", "--save")
 
 
-@pytest.mark.parametrize("name", ["result.avi", "result.MOV", "tracks.json"])
+@pytest.mark.parametrize("name", ["result.avi", "result.MOV", "tracks.txt"])
 def test_a_file_of_another_kind_is_refused(
     run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, name: str
 ) -> None:

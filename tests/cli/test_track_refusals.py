@@ -77,6 +77,8 @@ def test_video_without_a_frame_that_decodes(
         (["--points", "0,10"], ["'0,10'", "t,x,y"]),
         (["--points", "0,a,b"], ["'0,a,b'", "t,x,y"]),
         (["--points", "0.5,1,1"], ["whole number"]),
+        (["--points", "-1,10,10"], ["t=-1", "0..59"]),
+        (["--points", "0,-5,10"], ["x=-5", "x in 0..64 and y in 0..48"]),
         (["--grid", "0"], ["grid 0"]),
         (["--corners", "-1"], ["-1 corners"]),
         (["--grid", "3", "--points", "0,1,1"], ["exclude each other"]),
@@ -88,6 +90,7 @@ def test_video_without_a_frame_that_decodes(
         (["--at", "60"], ["--at 60", "0..59"]),
         (["--start", "60"], ["0..59"]),
         (["--start", "9", "--stop", "3"], ["no frames from 9 to 3"]),
+        (["--stop", "-2"], ["no frames from 0 to -2"]),
         (["--stride", "0"], ["stride 0"]),
         (["--fps", "-1"], ["fps -1"]),
         (["--save", "npz,avi"], ["'avi'", "npz, csv, png, mp4"]),
@@ -103,6 +106,8 @@ def test_video_without_a_frame_that_decodes(
         (["--set", "inference.block=few"], ["inference.block=few must be a whole number"]),
         (["--set", "inference.block"], ["--set inference.block: write KEY=VALUE"]),
         (["--set", "inference.block=8", "--tracker", "lk"], ["'lk' has no settings"]),
+        (["--device", "gpu", "--tracker", "lk"], ["a GPU is called cuda"]),
+        (["--device", "tpu", "--tracker", "lk"], ["device tpu cannot be used"]),
         (["--tracker", "nope"], ["'nope'", "lk, static"]),
         (["--queries", "nowhere.csv"], ["nowhere.csv does not exist"]),
         (["--mask", "nowhere.png"], ["nowhere.png cannot be read"]),
@@ -113,6 +118,24 @@ def test_bad_options_are_refused(
 ) -> None:
     refused(run_cli("track", clip, "--out", tmp_path / "out", *options), *words)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["track", "demo"])
+def test_empty_names_are_refused(
+    run_cli: Callable, refused: Callable, clip: Path, monkeypatch: Callable, command: str
+) -> None:
+    """Not taken for the folder that one is in."""
+    monkeypatch.chdir(clip.parent)
+    before = set(clip.parent.iterdir())
+    refused(
+        run_cli(command, *([clip] if command == "track" else []), "--out", ""), "--out is empty"
+    )
+    refused(run_cli("track", ""), "name is empty")
+    assert set(clip.parent.iterdir()) == before
+
+
+def test_addresses_are_refused(run_cli: Callable, refused: Callable) -> None:
+    refused(run_cli("track", "https://example.org/clip.mp4"), "download it", "//example.org/clip")
 
 
 def test_empty_grid_inside_a_mask_is_refused(
@@ -133,6 +156,7 @@ def test_empty_grid_inside_a_mask_is_refused(
         ("p.json", '{"points": []}'),
         ("p.json", "[[0, NaN, 3]]"),
         ("p.json", "[]"),
+        ("p.json", '[{"time": 0, "x": 1, "y": 2}]'),
         ("p.npz", "not a zip"),
         ("p.yaml", "[]"),
     ],
@@ -182,7 +206,7 @@ def test_folder_that_breaks_on_the_way_leaves_nothing(
         Image.new("RGB", (32, 32), (number, 0, 0)).save(frames / f"{number}.png")
     (frames / "3.png").write_bytes(b"broken")
     refused(run_cli("track", frames, "--out", tmp_path / "out"), "3.png cannot be read")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("args", [["--help"], ["track", "--help"], ["demo", "--help"]])

@@ -231,8 +231,8 @@ class TestErrors:
             backbone(torch.rand(1, 2, 3, 64, 64))
 
     def test_another_kind_of_checkpoint(self, tmp_path: Path) -> None:
-        (tmp_path / "config.json").write_text('{"model_type": "vit"}')
-        with pytest.raises(UserError, match="vit checkpoint, not vjepa2"):
+        (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+        with pytest.raises(UserError, match="bert has no patches of pixels"):
             FrozenBackbone(BackboneConfig(str(tmp_path)))
 
     @pytest.mark.parametrize(

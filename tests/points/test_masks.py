@@ -43,7 +43,9 @@ def test_palette_images_hold_an_object_for_each_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gray", "16-bit", "colours"])
-def test_label_images_hold_an_object_for_each_number(tmp_path: Path, kind: str) -> None:
+def test_label_images_hold_an_object_for_each_number(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "labels.png"
     if kind == "gray":
         save(path, LABELS)
@@ -52,6 +54,7 @@ def test_label_images_hold_an_object_for_each_number(tmp_path: Path, kind: str) 
     else:
         save(path, np.array(DAVIS, np.uint8)[LABELS])
     objects = mask_objects(path, SIZE)
+    assert not caplog.records  # numbers of objects are no brightness to be warned of
     assert list(objects) == ["object1", "object2"]
     for label, inside in enumerate(objects.values(), 1):
         np.testing.assert_array_equal(inside, label == LABELS)

@@ -115,6 +115,31 @@ def test_points_without_a_name_get_an_empty_one() -> None:
     assert len(Queries.concat([])) == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"points": []}', "holds no list"),
+        ("5", "holds no list"),
+        ('[{"time": 0, "x": 1, "y": 2}]', r'entry 0 is \{"time": 0'),
+        ('[[0, 1, 2], ["0", 1, 2]]', r'entry 1 is \["0", 1, 2\]; write \[t, x, y\]'),
+        ("[[0, null, 3]]", r"entry 0 is \[0, null, 3\]"),
+    ],
+)
+def test_json_of_other_things_names_the_entry(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "q.json").write_text(text)
+    with pytest.raises(UserError, match=words):
+        Queries.load(tmp_path / "q.json")
+
+
+def test_npz_of_other_things(tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    (tmp_path / "text.npz").write_text("no archive")
+    with pytest.raises(UserError, match="needs an array named queries"):
+        Queries.load(tmp_path / "other.npz")
+    with pytest.raises(UserError, match=r"is no \.npz file"):
+        Queries.load(tmp_path / "text.npz")
+
+
 def test_json_without_frames_names_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "pairs.json").write_text("[[12, 40]]")
     with pytest.raises(UserError, match=r"entry 0 is \[12, 40\]; write \[t, x, y\]"):

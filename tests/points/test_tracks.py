@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from tracker.errors import UserError
 from tracker.points.queries import Queries
 from tracker.points.reading import read_queries
-from tracker.points.tracks import CSV_COLUMNS, Tracks
+from tracker.points.storing import CSV_COLUMNS
+from tracker.points.tracks import Tracks
 
 NAME = st.text(max_size=6).filter(str.isprintable)
 
@@ -124,6 +125,7 @@ def test_slices() -> None:
     np.testing.assert_array_equal(part.xy, tracks.xy[:, 1:4])
     np.testing.assert_array_equal(part.visible, tracks.visible[:, 1:4])
     np.testing.assert_array_equal(part.queries[:, 0], [-1, 1])
+    assert (part.start, replace(tracks, start=10, stride=3).select_frames(2).start) == (1, 16)
     one = tracks.select_points([1])
     assert len(one) == 1 and one.num_frames == 5
     np.testing.assert_array_equal(one.queries, tracks.queries[1:])
@@ -166,7 +168,9 @@ def test_shown_from_a_certainty_on(tracks: Tracks, certainty: float) -> None:
     np.testing.assert_array_equal(shown.xy, tracks.xy)
 
 
-@pytest.mark.parametrize("change", ["xy", "visible", "queries", "confidence", "size", "fps"])
+@pytest.mark.parametrize(
+    "change", ["xy", "visible", "queries", "confidence", "size", "fps", "start", "stride"]
+)
 def test_equality_sees_every_field(change: str) -> None:
     fields = {name: getattr(example(), name) for name in Tracks.__dataclass_fields__}
     assert Tracks(**fields) == example()
@@ -174,6 +178,8 @@ def test_equality_sees_every_field(change: str) -> None:
         fields[change] = ~fields[change]
     elif change == "size":
         fields[change] = (64, 49)
+    elif change in ("start", "stride"):
+        fields[change] += 1
     else:
         fields[change] = fields[change] + 0.25
     assert Tracks(**fields) != example()
@@ -211,6 +217,8 @@ def test_shapes_that_do_not_fit_are_refused(field: str, value: np.ndarray) -> No
         ("fps", "fast"),
         ("fps", 0),
         ("fps", float("nan")),
+        ("start", "first"),
+        ("stride", 0),
     ],
 )
 def test_what_is_no_number_is_refused(field: str, value: object) -> None:
@@ -290,7 +298,7 @@ def test_missing_file_and_unknown_suffix(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         Tracks.load(tmp_path / "t.npz")
     with pytest.raises(UserError, match=r"\.npz or \.csv"):
-        example().save(tmp_path / "t.pkl")
+        example().save(tmp_path / "t.doc")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         example().save(tmp_path / "file" / "t.npz")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from pathlib import Path
 
@@ -12,11 +11,7 @@ from tiny_models import tiny_encoder
 
 from tracker.errors import UserError
 from tracker.features.rotary import rotate, tables_of
-from tracker.pretraining.architecture import (
-    open_model,
-    scale_initial_weights,
-    start_local,
-)
+from tracker.pretraining.architecture import draw_initial_weights, open_model, start_local
 
 TINY = {
     "hidden_size": 48,
@@ -29,19 +24,23 @@ TINY = {
 
 
 class TestArchitecture:
-    def test_initial_weights_are_scaled(self) -> None:
+    def test_initial_weights_suit_the_width(self) -> None:
         model = tiny_encoder(num_hidden_layers=3)
-        plain = copy.deepcopy(model.encoder)
-        scale_initial_weights(model.encoder)
-        for number, (layer, other) in enumerate(
-            zip(model.encoder.layer, plain.layer, strict=True), start=1
-        ):
-            for now, then in (
-                (layer.attention.proj, other.attention.proj),
-                (layer.mlp.fc2, other.mlp.fc2),
+        draw_initial_weights(model)
+        for number, layer in enumerate(model.encoder.layer, start=1):
+            for linear, shrunk in (
+                (layer.attention.query, False),
+                (layer.mlp.fc1, False),
+                (layer.attention.proj, True),
+                (layer.mlp.fc2, True),
             ):
-                torch.testing.assert_close(now.weight * math.sqrt(2 * number), then.weight)
-            assert torch.equal(layer.mlp.fc1.weight, other.mlp.fc1.weight)
+                rows, columns = linear.weight.shape
+                expected = math.sqrt(2 / (rows + columns)) / (
+                    math.sqrt(2 * number) if shrunk else 1
+                )
+                assert linear.weight.detach().std() == pytest.approx(expected, rel=0.1)
+        patches = model.encoder.embeddings.patch_embeddings.proj.weight.detach()
+        assert patches.std() == pytest.approx(patches[0].numel() ** -0.5, rel=0.3)
 
     def test_config_fits_the_clips(self) -> None:
         model = open_model(TINY | {"patch_size": None}, None, (96, 96), 4)

@@ -19,9 +19,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> tuple[PointTracker, list[int]]:
     tracker, described = tiny_tracker(), []
     describe = tracker.describe
 
-    def counting(frames: np.ndarray, before: np.ndarray | None = None) -> object:
+    def counting(frames: np.ndarray, before: np.ndarray | None = None, *rest: object) -> object:
         described.append(len(frames))
-        return describe(frames, before)
+        return describe(frames, before, *rest)
 
     monkeypatch.setattr(tracker, "describe", counting)
     return tracker, described
@@ -59,3 +59,8 @@ def test_a_track_does_not_depend_on_other_points(context: int) -> None:
     among = tracker.track(video, Queries([[0, 10, 10], [20, 40, 30], [29, 5, 5]]))
     np.testing.assert_allclose(alone.xy[0], among.xy[1], atol=0.05)
     assert TINY_HEAD.iterations > 0 and np.ptp(alone.xy[0, :16], axis=0).max() > 0
+
+
+def test_tracks_know_which_frames_of_the_video_they_are_of() -> None:
+    tracks = tiny_tracker().track(tiny_video(20)[5:17:3], Queries([[1, 20, 20]]))
+    assert (tracks.start, tracks.stride, tracks.num_frames) == (5, 3, 4)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_models import tiny_tracker, tiny_video
 
@@ -173,3 +176,25 @@ def test_states_that_do_not_fit() -> None:
     del state["queries"]
     with pytest.raises(UserError, match="'queries' is missing"):
         tiny_tracker().stream(Queries.grid(2, SIZE), SIZE).load_state(state)
+
+
+def test_streams_take_pictures_and_points_as_people_have_them() -> None:
+    tracker, frames = tiny_tracker(), tiny_video(8).read()
+    table = pd.DataFrame({"t": [0], "x": [20], "y": [30], "name": ["eye"]})
+    expected = tracker.stream(Queries([[0, 20, 30]], ["eye"]), SIZE).push(frames)
+    channels_first = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    for held in (channels_first, list(frames), [Image.fromarray(frame) for frame in frames]):
+        assert tracker.stream(table, SIZE).push(held) == expected
+    with pytest.raises(UserError, match="uint8"):
+        tracker.stream(table, SIZE).push(channels_first / 255)
+
+
+def test_names_stay_with_points_that_come_and_go() -> None:
+    tracker, frames = tiny_tracker(), tiny_video(8).read()
+    stream = tracker.stream(Queries([[0, 20, 30], [0, 30, 30]], ["eye", "tail"]), SIZE)
+    stream.push(frames[:4])
+    stream.add([(3, 40, 30)])
+    stream.remove([0])
+    other = tracker.stream([(0, 1, 1)], SIZE)
+    other.load_state(stream.state())
+    assert stream.push(frames[4:]).names == other.push(frames[4:]).names == ("tail", "")

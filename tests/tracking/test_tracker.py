@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -283,3 +284,18 @@ def test_saving_without_a_template_leaves_none_behind(tmp_path: Path) -> None:
     PointTracker(raw.config, fitted_template()).save_pretrained(tmp_path / "t")
     raw.save_pretrained(tmp_path / "t")
     assert PointTracker.from_pretrained(tmp_path / "t").template is None
+
+
+def test_videos_and_points_are_taken_as_people_have_them(tmp_path: Path) -> None:
+    tracker, video, rows = tiny_tracker(), tiny_video(10), [(0, 20, 20), (3, 40, 30)]
+    expected = tracker.track(video, Queries(rows))
+    frames = video.read()
+    channels_first = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    table = pd.DataFrame(rows, columns=["t", "x", "y"])
+    for held, points in ((frames, rows), (channels_first, np.array(rows)), (list(frames), table)):
+        assert tracker.track(held, points) == expected
+        assert tracker.open(held).track(points) == expected
+    np.save(tmp_path / "clip.npy", frames)
+    assert tracker.track(tmp_path / "clip.npy", rows) == expected
+    with pytest.raises(UserError, match="x and y look swapped"):
+        tracker.track(frames, [(0, 30, 80)])

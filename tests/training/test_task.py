@@ -44,7 +44,8 @@ def test_training_changes_the_head_and_no_byte_of_the_backbone(tmp_path: Path) -
     loop.train()
     assert fingerprint(tracker.backbone.model.state_dict()) == before[0]
     assert fingerprint(tracker.state_dict()) != before[1]
-    trained = {id(p) for group in loop.optimizer.param_groups for p in group["params"]}
+    groups = [group for optimizer in loop.optimizers for group in optimizer.param_groups]
+    trained = {id(p) for group in groups for p in group["params"]}
     assert not trained & {id(p) for p in tracker.backbone.model.parameters()}
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]
     assert not any("encoder." in name for name in saved)

@@ -31,7 +31,8 @@ def numbers(frames: np.ndarray) -> list[int]:
 def test_ranges_are_those_of_python(
     start: int, stop: int | None, stride: int, inner: tuple[int, int], again: int
 ) -> None:
-    expected = list(range(40))[start:stop:stride]
+    counted = stop is None or stop >= 0  # frames are not counted from the end
+    expected = list(range(40))[start:stop:stride] if counted else []
     if not expected:
         with pytest.raises(UserError, match="no frames from"):
             load_video(COUNTING, start, stop, stride)

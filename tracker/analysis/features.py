@@ -14,8 +14,8 @@ from torch import Tensor
 from tracker.datasets.clips import ClipSource, open_clips
 from tracker.errors import UserError
 from tracker.features.backbone import BackboneConfig, FeatureVolume, FrozenBackbone
-from tracker.features.checkpoints import load_config
-from tracker.features.template import PositionalTemplate
+from tracker.features.sources import frame_modes, load_architecture
+from tracker.features.template import PositionalTemplate, template_beside
 from tracker.features.template_fitter import TemplateFitter
 from tracker.video.pixels import shrink_frames
 from tracker.video.video import Video
@@ -34,10 +34,12 @@ class Settings:
     Attributes:
         backbone: `mini`, a hub id or a folder.
         layers: as in `BackboneConfig`; None takes those of the template where it comes from a
-            file, else the last one.
+            file, else the last one. The frame mode is the template's likewise, else the encoder's
+            natural one.
         size: `(height, width)` of the input in pixels; None likewise, else 256 x 256.
         window: frames of a clip; None likewise, else 16.
-        template: `fit`, `none`, or a file.
+        template: `auto` (the one beside the backbone's weights where it suits, else `fit`), `fit`,
+            `none`, or a file.
         clips: how many clips to use.
         videos: folder to cut clips from; None renders them.
         textures: folder of photographs for rendered clips; None takes the built-in ones.
@@ -49,7 +51,7 @@ class Settings:
     layers: tuple[int, ...] | None = None
     size: tuple[int, int] | None = None
     window: int | None = None
-    template: str = "fit"
+    template: str = "auto"
     clips: int = 16
     videos: str | None = None
     textures: str | None = None
@@ -65,7 +67,8 @@ class Features:
         settings: as given.
         backbone: configured by them.
         template: loaded from a file, else None until `fit` is called.
-        source: numbered clips of a window each, of the backbone's input size.
+        source: numbered clips of the backbone's input size, each of a window, or of
+            `DEFAULT_WINDOW` frames where a window is a single tubelet.
         skipped: what could not be read, and why.
     """
 
@@ -84,12 +87,15 @@ class Features:
             UserError: one of them is missing or damaged, or they do not fit each other.
         """
         template = None
-        if settings.template not in ("fit", "none"):
+        if settings.template == "auto":
+            asked = {"layers": settings.layers, "input_size": settings.size}
+            template = template_beside(settings.backbone, **asked, window=settings.window)
+        elif settings.template not in ("fit", "none"):
             template = PositionalTemplate.load(settings.template)
         backbone = FrozenBackbone(_backbone_config(settings, template))
         # Rendered on the CPU, where the figures are drawn from clips.
         source = open_clips(
-            backbone.config.window,
+            _clip_frames(backbone),
             backbone.config.input_size,
             videos=settings.videos,
             textures=settings.textures,
@@ -104,6 +110,16 @@ class Features:
     def layers(self) -> tuple[int, ...]:
         """Which layers' features are read, counted from 1."""
         return self.backbone.config.layers
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a clip."""
+        return _clip_frames(self.backbone)
+
+    @property
+    def clip_slots(self) -> int:
+        """Tubelet slots of a clip."""
+        return self.backbone.slots * self.clip_frames // self.backbone.config.window
 
     @property
     def has_residual(self) -> bool:
@@ -191,16 +207,21 @@ class Features:
         }
 
 
+def _clip_frames(backbone: FrozenBackbone) -> int:
+    """A window; where that is a single tubelet, in which nothing can change, several."""
+    return DEFAULT_WINDOW if backbone.slots < 2 else backbone.config.window
+
+
 def _backbone_config(settings: Settings, template: PositionalTemplate | None) -> BackboneConfig:
     fitted = template.identity if template else {}
-    layers = settings.layers or fitted.get("layers")
-    if layers is None:
-        layers = (load_config(settings.backbone).num_hidden_layers,)
+    architecture = load_architecture(settings.backbone)
+    layers = settings.layers or fitted.get("layers") or (architecture.num_hidden_layers,)
     return BackboneConfig(
         settings.backbone,
         tuple(layers),
         tuple(settings.size or fitted.get("input_size", DEFAULT_SIZE)),
         settings.window or fitted.get("window", DEFAULT_WINDOW),
+        fitted.get("frame_mode", frame_modes(architecture)[0]),
     )
 
 

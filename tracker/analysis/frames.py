@@ -52,7 +52,7 @@ def analyze_frames(settings: Settings, video: Video | None, k: int, step: Step) 
         results = {video.name: chosen}
         figures = [_curve(video.name, chosen), _strip(video.name, pictures)]
         return _report(features.facts(), results, figures)
-    check_count(k, features.backbone.config.window)
+    check_count(k, features.clip_frames)
     features.fit(settings.clips, first=2 * settings.clips)
     results, figures = {}, []
     for number, clip in enumerate(features.clips(settings.clips)):

@@ -5,7 +5,7 @@ Shapes: B clips, T frames, S tubelet slots, C channels, h x w patches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from tracker.analysis.features import Features, Settings, read_frames
 from tracker.analysis.variability import l2_variability
 from tracker.errors import UserError
-from tracker.features.checkpoints import MINI, MINI_FOLDER, load_config
+from tracker.features.sources import load_architecture
 from tracker.video.video import Video
 
 MAX_FRAMES = 256
@@ -115,7 +115,7 @@ def open_or_explain(settings: Settings) -> tuple[Features | None, str]:
         UserError: the checkpoint is there, but the settings do not fit it.
     """
     try:
-        load_config(settings.backbone)
+        load_architecture(settings.backbone)
     except UserError as error:
         return None, str(error)
     features = Features.open(settings)
@@ -157,16 +157,13 @@ def video_keyframes(features: Features, video: Video, k: int) -> Keyframes:
 def query_frames(video: Video, backbone: str, device: str = "cpu") -> Keyframes:
     """Choose up to `QUERY_FRAMES` frames of a video to start tracks from.
 
-    Takes the template that ships for `mini`; for others it fits one on 8 rendered clips.
+    Takes the template beside the backbone's weights, or fits one on 8 rendered clips.
 
     Raises:
         UserError: the backbone does not take 256 x 256 pixels, or features are not finite.
     """
     k = min(QUERY_FRAMES, len(video))
-    shipped = MINI_FOLDER / "template.safetensors"
     settings = Settings(backbone, clips=8, device=device)
-    if backbone == MINI and shipped.is_file():
-        settings = replace(settings, template=str(shipped))
     features, reason = open_or_explain(settings)
     if features is None:
         return Keyframes(uniform_keyframes(len(video), k), {}, [], reason)

@@ -6,6 +6,7 @@ Shapes: L layers, S tubelet slots, C channels, h x w patches, N tokens, T frames
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,8 +35,8 @@ SUMMARY = """\
 The first three principal components of the tokens of one clip as red, green and blue, a column for
 each tubelet; one fit per row, so colours compare within a row only. Foreground is the side of the
 first component (split by Otsu's threshold) that fills less of the frame's border; of the raw
-features, and used in all rows. In the rows "encoded alone" the encoder was given the foreground's
-tokens only.
+features, and used in all rows. In the rows "encoded alone", of V-JEPA in tubelets, the encoder was
+given the foreground's tokens only.
 """
 
 
@@ -105,7 +106,7 @@ def encode_visible(backbone: FrozenBackbone, frames: Tensor, visible: Tensor) ->
     Returns:
         `(L, N, C)` features in order (slot, row, column), float32 on the CPU.
     """
-    encoder = backbone.model.encoder
+    encoder: Any = backbone.model.encoder
     embedded = encoder.embeddings(frames[None].to(next(encoder.parameters())))
     chosen = visible.flatten().nonzero()[:, 0].to(embedded.device)[None]
     grid = (visible.shape[0], visible.shape[1], visible.shape[2])
@@ -114,16 +115,17 @@ def encode_visible(backbone: FrozenBackbone, frames: Tensor, visible: Tensor) ->
 
 
 def analyze_pca(features: Features, video: Video | None) -> Report:
-    """Draw components of the first window of a video, or of the first clip.
+    """Draw components of the first frames of a video, as many as a clip has, or of the first clip.
 
     Raises:
         UserError: too few tokens, or features that are not finite.
     """
     config = features.backbone.config
     if video is None:
-        clip, name = next(features.clips(1)), "clip 0"
+        clip, name, (height, width) = next(features.clips(1)), "clip 0", config.input_size
     else:
-        clip, name = read_frames(video, config.input_size, config.window), video.name
+        clip, name = read_frames(video, config.input_size, features.clip_frames), video.name
+        width, height = video.size  # squeezed for the backbone, not for the reader
     if len(clip) % 2:  # a tubelet needs both its frames
         clip = torch.cat([clip, clip[-1:]])
     features.fit(features.settings.clips, first=2)
@@ -134,7 +136,7 @@ def analyze_pca(features: Features, video: Video | None) -> Report:
         rows, entry = _layer_rows(features, clip, place, volume.features, residual)
         numbers.append({"layer": layer, **entry})
         title = f"Principal components, {name}, layer {layer}"
-        png = draw_rows(title, rows, clip.shape[-2] / clip.shape[-1])
+        png = draw_rows(title, rows, height / width)
         figures.append(Figure(f"pca_layer{layer}", png, f"Components of layer {layer}."))
     table = Table(
         "Share of variance of the first three components",
@@ -161,18 +163,24 @@ def _layer_rows(
     first = principal_components(tokens["raw"]).scores[:, 0]
     front = foreground(first.reshape(slots, *grid))
     kept = torch.from_numpy(front)
-    alone = encode_visible(features.backbone, normalise(clip), kept)[place]
-    visible = {"raw": alone}
-    if features.template is not None:
-        mean = _tokens(features.template.mean[place, :slots])[kept.flatten()]
-        visible["residual"] = (alone - mean) / features.template.std[place]
+    visible = {}
+    # Where a clip has several windows, tokens of different ones would see each other.
+    if features.backbone.config.frame_mode == "tubelet" and slots <= features.backbone.phases:
+        visible["raw"] = encode_visible(features.backbone, normalise(clip), kept)[place]
+        if features.template is not None:
+            mean = _tokens(features.template.mean[place, :slots])[kept.flatten()]
+            visible["residual"] = (visible["raw"] - mean) / features.template.std[place]
     parts = {}
     for name, values in tokens.items():
         parts[f"{name},\nall tokens"] = (values, everything)
         parts[f"{name},\nforeground"] = (values[kept.flatten()], front)
-        parts[f"{name},\nencoded alone"] = (visible[name], front)
+        if name in visible:
+            parts[f"{name},\nencoded alone"] = (visible[name], front)
     shown = evenly(slots, SHOWN_TUBELETS)
-    frames = [Panel(clip[2 * s].permute(1, 2, 0).numpy(), f"frame {2 * s}") for s in shown]
+    stride = len(clip) // slots
+    frames = [
+        Panel(clip[stride * s].permute(1, 2, 0).numpy(), f"frame {stride * s}") for s in shown
+    ]
     rows, explained = [Row("frames", frames)], {}
     for name, (values, where) in parts.items():
         found = principal_components(values)

@@ -39,13 +39,11 @@ def analyze_positional(features: Features) -> Report:
     Raises:
         UserError: too few clips or slots, or features that are not finite.
     """
-    fitting = features.settings.template == "fit"
+    fitting = features.template is None and features.has_residual
     used = features.settings.clips
     fitted = used // 2 if fitting else 0
     if used - fitted < 2 or (fitting and fitted < 2):
         raise UserError(f"{used} clips are too few; give --clips {4 if fitting else 2} or more")
-    if features.backbone.phases < 2:
-        raise UserError("--window 2 holds one tubelet, which cannot vary; give 4 or more")
     features.fit(fitted)
     # Twice `fitted` numbers may be tried for the template: what is measured lies beyond them.
     example, versions = _encode_clips(features, used - fitted, first=2 * fitted)
@@ -93,10 +91,10 @@ def _measure_objects(features: Features, count: int) -> tuple[int, dict, list[Fi
     usable = 0
     figures: list[Figure] = []
     found: dict[str, dict[str, list[list[dict[str, float]]]]] = {}
-    scenes = moving_objects(count, config.window, config.input_size, features.settings.seed)
+    scenes = moving_objects(count, features.clip_frames, config.input_size, features.settings.seed)
     for clip, mask in scenes:
         versions = {name: values[0] for name, values in _versions(features, clip).items()}
-        inside = tokens_on_object(mask, features.backbone.phases, features.backbone.grid)
+        inside = tokens_on_object(mask, features.clip_slots, features.backbone.grid)
         if not figures:
             figures = _variability_figures(features, "object", clip, versions, mask.numpy())
         if not inside.any() or inside.all():
@@ -134,7 +132,7 @@ def _variability_figures(
         versions: features `(L, S, C, h, w)` of it.
         mask: `(T, H, W)` bool of the object, or None.
     """
-    slots = features.backbone.phases
+    slots = features.clip_slots
     tubelet = clip.shape[0] // slots
     height, width = clip.shape[-2:]
     outlined = "; outlined: the object" if mask is not None else ""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tracker.cli.track import add_threads_option, set_threads
 from tracker.errors import UserError, exit_on_user_error, log
-from tracker.files import prepare_output_dir
+from tracker.files import results_folder
 
 if TYPE_CHECKING:
     from tracker.analysis.features import Features, Settings, Step
@@ -104,7 +102,7 @@ def _add_common(
     parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], name: str
 ) -> None:
     features = parser.add_argument_group(
-        "which features (a template file brings its own layers, size and window)"
+        "which features (a template brings its own layers, size and window)"
     )
     features.add_argument(
         "--backbone", default="mini", metavar="NAME", help="mini, mini-random, hub id or folder"
@@ -118,9 +116,10 @@ def _add_common(
     features.add_argument("--window", type=int, metavar="T", help="frames; default: 16")
     features.add_argument(
         "--template",
-        default="fit",
-        metavar="FILE|fit|none",
-        help="fit it on clips, load it, or keep to raw features; default: %(default)s",
+        default="auto",
+        metavar="FILE|auto|fit|none",
+        help="load it, take the one beside the weights or else fit it, fit it on clips, or keep to "
+        "raw features; default: %(default)s",
     )
     features.add_argument(
         "--device",
@@ -252,7 +251,7 @@ def _write(
     """Analyze, write the report, and say what it found and what was skipped."""
     from tracker.progress import Bar
 
-    with _output_folder(args.out) as folder:
+    with results_folder(args.out) as folder:
         with Bar(desc="reading", unit=f" {unit}", total=total, leave=False, delay=0.5) as bar:
             report = analyze(bar.update)
         paths = report.write(folder)
@@ -263,17 +262,3 @@ def _write(
         print(f"written: {path}")
     for name, reason in report.skipped.items():
         log.warning("skipped %s: %s", name, reason)
-
-
-@contextmanager
-def _output_folder(path: str) -> Iterator[Path]:
-    """Prove at once that the folder can be written to; leave no empty one when work fails."""
-    existed = Path(path).exists()
-    folder = prepare_output_dir(path)
-    try:
-        yield folder
-    except BaseException:
-        if not existed:
-            with suppress(OSError):  # not empty: then it holds finished files
-                folder.rmdir()
-        raise

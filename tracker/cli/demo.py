@@ -18,6 +18,7 @@ from pathlib import Path
 from tracker.cli.options.outputs import KINDS, OutputFiles, free_folder
 from tracker.cli.track import add_tracker_options, open_tracker
 from tracker.errors import UserError, exit_on_user_error
+from tracker.registry import Tracker
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,6 +48,8 @@ def choose_folder(out: str | None, overwrite: bool) -> Path:
 
     if out is None:
         return free_folder(Path("outputs/demo"), taken)
+    if out == "":
+        raise UserError("--out is empty; name a folder")
     if taken(Path(out)):
         raise UserError(f"{out} holds a demo; add --overwrite to replace it, or choose --out")
     return Path(out)
@@ -58,12 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     folder = choose_folder(args.out, args.overwrite)
     real, rendered = (
-        OutputFiles({kind: folder / f"{name}.{kind}" for kind in KINDS})
+        OutputFiles({folder / f"{name}.{kind}": kind for kind in KINDS})
         for name in ("bee", "rendered")
     )
-    real.prepare()
-    print(f"loading {args.tracker} ...", flush=True)
-    tracker = open_tracker(args)
+    with real.folders():
+        print(f"loading {args.tracker} ...", flush=True)
+        tracker = open_tracker(args)
+        track_both(tracker, args.tracker, real, rendered)
+    return 0
+
+
+def track_both(tracker: Tracker, name: str, real: OutputFiles, rendered: OutputFiles) -> None:
+    """Track the real and the rendered clip, print how well, and write what was found."""
     from tracker.evaluation.demo import describe_accuracy, real_clip, rendered_sample, track_sample
     from tracker.progress import progress_bar
 
@@ -73,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tracks = tracker.track(video, queries, progress)
     seconds = time.perf_counter() - started
     size = f"{len(tracks)} points through {tracks.num_frames} frames"
-    print(f"a real clip: {size} in {seconds:.1f} s with {args.tracker}")
+    print(f"a real clip: {size} in {seconds:.1f} s with {name}")
     for path in real.write(video, tracks):
         print(f"written: {path}")
     started = time.perf_counter()
@@ -82,8 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tracks, truth, metrics = track_sample(sample, tracker, progress)
     seconds = time.perf_counter() - started
     size = f"{len(tracks)} points through {tracks.num_frames} frames"
-    print(f"a rendered clip: {size} in {seconds:.1f} s with {args.tracker}")
+    print(f"a rendered clip: {size} in {seconds:.1f} s with {name}")
     print(describe_accuracy(metrics))
     for path in rendered.write(sample.video, tracks, truth=truth):
         print(f"written: {path}")
-    return 0

@@ -23,7 +23,7 @@ from tracker.settings import compose, instantiate, plain
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate as the overrides in `argv` say; return the exit code."""
     config = compose("evaluate", sys.argv[1:] if argv is None else argv, __doc__)
-    from tracker.devices import set_threads
+    from tracker.devices import check_device, set_threads
     from tracker.evaluation.overlays import write_best_and_worst
     from tracker.evaluation.report import format_table
     from tracker.evaluation.run import EvaluationSettings, evaluate
@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not isinstance(config.overlays, int) or config.overlays < 0:
         raise UserError(f"overlays={config.overlays} must be a number of videos, 0 or more")
     set_threads(config.threads)
+    check_device(config.device)  # also where no tracker, such as lk, needs one
     benchmark = instantiate(config.benchmark)
     settings = EvaluationSettings(
         query_mode=config.query_mode,

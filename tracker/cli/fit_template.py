@@ -19,9 +19,13 @@ from typing import TYPE_CHECKING
 
 from tracker.errors import UserError, exit_on_user_error, log
 from tracker.extras import needs
-from tracker.files import atomic_path, prepare_output_dir, save_tensors
+from tracker.files import atomic_path, results_file, save_tensors
 
 if TYPE_CHECKING:
+    import torch
+
+    from tracker.datasets.clips import ClipSource
+    from tracker.features.backbone import FrozenBackbone
     from tracker.features.template import TemplateReport
     from tracker.features.template_fitter import TemplateFitter
 
@@ -39,12 +43,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
     parser.add_argument(
-        "--backbone", default="mini", help="mini, mini-random, a hub id or a folder"
+        "--backbone", default="mini", help="mini, mini-random, a hub id, a folder or a .pt file"
     )
-    parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 6, 8], metavar="I")
+    parser.add_argument("--layers", type=int, nargs="+", default=[8], metavar="I")
     parser.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
-    parser.add_argument("--window", type=int, default=16, metavar="T")
-    parser.add_argument("--frame-mode", default="tubelet", help="tubelet, offset or duplicate")
+    parser.add_argument("--window", type=int, default=2, metavar="T")
+    parser.add_argument(
+        "--frame-mode", default="tubelet", help="tubelet (default), offset, duplicate or image"
+    )
     parser.add_argument("--clips", type=int, default=1000, metavar="N")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--videos", metavar="DIR", help="a folder of videos")
@@ -59,70 +65,91 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Fit the template that the options in `argv` describe; return the exit code."""
     args = build_parser().parse_args(argv)
-    with needs("analysis"):  # before the hours whose convergence it draws
-        import matplotlib
-
-    from tracker.datasets.clips import clip_or_stand_in, open_clips
-    from tracker.devices import check_device
-    from tracker.features.backbone import BackboneConfig, FrozenBackbone
-    from tracker.features.template_fitter import TemplateFitter
-    from tracker.progress import Bar
-
-    matplotlib.use("Agg")
     out = Path(args.out)
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out} must end in .safetensors")
+    if args.clips < 2:
+        raise UserError(f"--clips {args.clips}: a template needs 2 or more")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: give 0 or more")
+    with needs("analysis"):  # before the hours whose convergence it draws
+        import matplotlib
+
+    from tracker.datasets.clips import open_clips
+    from tracker.devices import check_device
+    from tracker.features.backbone import BackboneConfig, FrozenBackbone
+
+    matplotlib.use("Agg")
     device = check_device(args.device)
+    size = tuple(args.size)
     backbone = FrozenBackbone(
-        BackboneConfig(
-            args.backbone, tuple(args.layers), tuple(args.size), args.window, args.frame_mode
-        )
+        BackboneConfig(args.backbone, tuple(args.layers), size, args.window, args.frame_mode)
     )
-    source = open_clips(
-        args.window,
-        tuple(args.size),
-        videos=args.videos,
-        tapvid=args.tapvid,
-        textures=args.textures,
-        seed=args.seed,
-        device=device,
-    )
-    prepare_output_dir(out.parent)
-    fitter = TemplateFitter(backbone)
-    progress_file = out.with_suffix(".progress.safetensors")
-    clips_from = [args.videos, args.tapvid, args.textures, args.seed]
-    work = json.dumps([backbone.identity(), backbone.fingerprint(), *clips_from])
-    history = load_progress(progress_file, work, fitter) if progress_file.exists() else []
-    unreadable: list[str] = []
-    numbers = range(fitter.clips, args.clips)
-    for index in Bar(numbers, "fitting", args.clips, unit="clips", initial=fitter.clips):
-        clip = clip_or_stand_in(source, index, unreadable)
-        fitter.update(clip[None].to(device))
-        if fitter.clips >= 2 and (fitter.clips & (fitter.clips - 1)) == 0:
-            history.append((fitter.clips, fitter.finish().report))
-        if fitter.clips % SAVE_EVERY == 0:
-            kept = json.dumps([(clips, vars(report)) for clips, report in history])
-            save_tensors(fitter.state_dict(), progress_file, {"work": work, "history": kept})
-    template = fitter.finish()
-    template.save(out)
-    history.append((fitter.clips, template.report))
-    plot_convergence(out.with_suffix(".png"), args.layers, history)
-    progress_file.unlink(missing_ok=True)
-    print(f"written: {out}, {out.with_suffix('.png')}")
-    print("layer  split-half cosine  share of variance by position")
-    rows = zip(
-        args.layers,
-        template.report.split_half_cosine,
-        template.report.positional_share,
-        strict=True,
-    )
-    for layer, cosine, share in rows:
-        print(f"{layer:5d}  {cosine:17.4f}  {share:29.1%}")
+    clips_from = {"videos": args.videos, "tapvid": args.tapvid, "textures": args.textures}
+    source = open_clips(args.window, size, **clips_from, seed=args.seed, device=device)
+    work = [backbone.identity(), backbone.fingerprint(), *clips_from.values(), args.seed]
+    with results_file(out):
+        unreadable = fit(backbone, source, args.clips, device, out, json.dumps(work))
     for path, reason in getattr(source, "skipped", {}).items():
         log.warning("skipped %s: %s", path, reason)
     for reason, count in Counter(unreadable).most_common():
         log.warning("replaced %d clips that could not be read: %s", count, reason)
     return 0
+
+
+def fit(
+    backbone: FrozenBackbone,
+    source: ClipSource,
+    clips: int,
+    device: torch.device,
+    out: Path,
+    work: str,
+) -> list[str]:
+    """Fit a template, write it with its curves, and print how it converged.
+
+    Args:
+        backbone: whose template it is.
+        source: of the clips.
+        clips: how many, those of saved progress included.
+        device: where features are computed.
+        out: the file to write.
+        work: says of saved progress what it is progress of.
+
+    Returns:
+        Why clips were replaced by others, a reason for each.
+
+    Raises:
+        UserError: saved progress is of other work, or too much cannot be read.
+    """
+    from tracker.datasets.clips import clip_or_stand_in
+    from tracker.features.template_fitter import TemplateFitter
+    from tracker.progress import Bar
+
+    fitter = TemplateFitter(backbone)
+    progress_file = out.with_suffix(".progress.safetensors")
+    history = load_progress(progress_file, work, fitter) if progress_file.exists() else []
+    unreadable: list[str] = []
+    numbers = range(fitter.clips, clips)
+    for index in Bar(numbers, "fitting", clips, unit="clips", initial=fitter.clips):
+        clip = clip_or_stand_in(source, index, unreadable)
+        fitter.update(clip[None].to(device))
+        if fitter.clips >= 2 and (fitter.clips & (fitter.clips - 1)) == 0:
+            history.append((fitter.clips, fitter.finish().report))
+        if fitter.clips % SAVE_EVERY == 0:
+            kept = json.dumps([(seen, vars(report)) for seen, report in history])
+            save_tensors(fitter.state_dict(), progress_file, {"work": work, "history": kept})
+    template = fitter.finish()
+    template.save(out)
+    layers, report = backbone.config.layers, template.report
+    history.append((fitter.clips, report))
+    plot_convergence(out.with_suffix(".png"), layers, history)
+    progress_file.unlink(missing_ok=True)
+    print(f"written: {out}, {out.with_suffix('.png')}")
+    print("layer  split-half cosine  share of variance by position")
+    rows = zip(layers, report.split_half_cosine, report.positional_share, strict=True)
+    for layer, cosine, share in rows:
+        print(f"{layer:5d}  {cosine:17.4f}  {share:29.1%}")
+    return unreadable
 
 
 def load_progress(path: Path, work: str, fitter: TemplateFitter) -> History:

@@ -16,17 +16,22 @@ from tracker.errors import exit_on_user_error
 
 COMMANDS = {
     "track": ("track", "follow points through a video"),
+    "ui": ("interactive.ui", "click on points, follow and correct them, on a page in the browser"),
+    "convert": ("results.convert", "write tracks as files of other programs"),
     "demo": ("demo", "track a real clip, and a rendered one with known truth and a score"),
     "evaluate": ("evaluate", "score trackers on a TAP-Vid benchmark or on rendered scenes"),
     "train": ("train", "train the tracker's head on clips with true tracks"),
     "pretrain": ("pretrain", "pretrain a V-JEPA 2 backbone"),
     "fit-template": ("fit_template", "fit a positional template for a backbone"),
+    "convert-backbone": ("backbones.convert", "turn a checkpoint of Meta's into safetensors"),
     "export": ("export", "write a trained tracker with other settings"),
     "probe": ("probe", "what frozen features know about motion"),
     "analyze": ("analyze", "look at frozen features: position, components, matches, key frames"),
     "matching": ("matching", "how well frozen features find points"),
+    "compare": ("backbones.compare", "compare encoders side by side, in one page"),
     "plot": ("results.plot", "draw the curves of a training run"),
     "table": ("results.table", "fill a document's results table from evaluations"),
+    "completion": ("shell.completion", "print completions for bash, zsh or fish"),
 }
 """Each command's module in this package, and what it does."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tracker.cli.track import add_threads_option, set_threads
 from tracker.errors import UserError, exit_on_user_error
-from tracker.files import atomic_path
+from tracker.files import atomic_path, results_file
 
 if TYPE_CHECKING:
     from tracker.features.backbone import FrozenBackbone
@@ -45,14 +45,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what describes frames")
     what.add_argument(
-        "--backbones", nargs="+", default=["mini"], metavar="NAME", help="mini, hub ids or folders"
+        "--backbones",
+        nargs="+",
+        default=["mini"],
+        metavar="NAME",
+        help="mini, efficientnet-lite2, hub ids, folders or .pt files",
     )
     what.add_argument(
-        "--layers", type=int, nargs="+", metavar="I", help="default: at each quarter of the depth"
+        "--layers",
+        type=int,
+        nargs="+",
+        metavar="I",
+        help="default: as the template beside the weights, or the usual ones",
     )
     what.add_argument("--size", type=int, nargs=2, default=[256, 256], metavar=("H", "W"))
-    what.add_argument("--window", type=int, default=16, metavar="T")
-    what.add_argument("--frame-mode", default="tubelet", help="tubelet, offset or duplicate")
+    what.add_argument("--window", type=int, metavar="T", help="default: likewise, or 16")
+    what.add_argument(
+        "--frame-mode",
+        metavar="MODE",
+        help="tubelet, offset, duplicate or image; default: image where there is no other",
+    )
     what.add_argument(
         "--template",
         default="auto",
@@ -71,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--tapvid", metavar="FILE", help="a TAP-Vid file or folder")
     where.add_argument("--videos", metavar="DIR", help="their truth is optical flow, both ways")
     where.add_argument("--scenes", type=int, default=0, metavar="N", help="rendered scenes")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, or auto; default: %(default)s")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto (default)")
     parser.add_argument("--out", metavar="FILE.csv", help="write the table too")
     add_threads_option(parser)
     return parser
@@ -82,11 +94,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure what `argv` names and print the table; return the exit code."""
     args = build_parser().parse_args(argv)
     set_threads(args.threads)
+    if args.template_clips < 2:
+        raise UserError(f"--template-clips {args.template_clips}: give 2 or more")
+    with results_file(args.out) if args.out else nullcontext():
+        fill_table(args)
+    return 0
+
+
+def fill_table(args: argparse.Namespace) -> None:
+    """Measure, and print and write the table.
+
+    Raises:
+        UserError: what is named is missing, or cannot be read.
+    """
     from tracker.pretraining.frozen.nearest import measure
     from tracker.pretraining.frozen.videos import named_sets
 
-    if args.template_clips < 2:
-        raise UserError(f"--template-clips {args.template_clips}: give 2 or more")
     sets = list(named_sets(args.tapvid, args.scenes, args.videos))
     ways = _ways(args)
     table: list[list[str]] = []
@@ -98,12 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with atomic_path(args.out) as partial, partial.open("w", newline="") as file:
             csv.writer(file).writerows([_header(), *table])
         print(f"written: {args.out}")
-    return 0
 
 
 def _ways(args: argparse.Namespace) -> list[Way]:
     from tracker.devices import check_device
-    from tracker.features.backbone import BackboneConfig, FrozenBackbone
     from tracker.pretraining.distill.teachers import open_teacher
     from tracker.pretraining.frozen import describers
     from tracker.pretraining.frozen.nearest import Way
@@ -112,11 +133,7 @@ def _ways(args: argparse.Namespace) -> list[Way]:
     device, size = str(check_device(args.device)), tuple(args.size)
     alone: list[tuple[str, describers.Describer]] = []
     for name in args.backbones:
-        depth = FrozenBackbone(BackboneConfig(name, (1,))).architecture.num_hidden_layers
-        layers = args.layers or sorted({max(1, depth * n // 4) for n in (1, 2, 3, 4)})
-        config = BackboneConfig(name, tuple(layers), size, args.window, args.frame_mode)
-        backbone = FrozenBackbone(config)
-        template = _template(args, backbone, device)
+        backbone, template = _backbone(args, name, device)
         alone.append((name, describers.describe_by_backbone(backbone, template, device)))
         if args.baselines and name == args.backbones[0]:
             random = describers.random_backbone(backbone)
@@ -141,23 +158,34 @@ def _ways(args: argparse.Namespace) -> list[Way]:
     return ways
 
 
-def _template(
-    args: argparse.Namespace, backbone: FrozenBackbone, device: str
-) -> PositionalTemplate | None:
-    from tracker.features.checkpoints import checkpoint_path
-    from tracker.features.template import PositionalTemplate
+def _backbone(
+    args: argparse.Namespace, name: str, device: str
+) -> tuple[FrozenBackbone, PositionalTemplate | None]:
+    """Open a backbone, read as the template beside it says where the options do not."""
+    from tracker.features.backbone import BackboneConfig, FrozenBackbone
+    from tracker.features.template import PositionalTemplate, template_beside
     from tracker.pretraining.frozen.describers import fit_template
 
+    layers = None if args.layers is None else tuple(args.layers)
+    asked = {"layers": layers, "input_size": tuple(args.size), "window": args.window}
+    beside = template_beside(name, **asked, frame_mode=args.frame_mode)
+    read = {} if beside is None else beside.identity
+    backbone = FrozenBackbone(
+        BackboneConfig.usual(
+            name,
+            tuple(args.size),
+            args.window or read.get("window") or 16,
+            args.layers or read.get("layers"),
+            args.frame_mode or read.get("frame_mode"),
+        )
+    )
     if args.template == "none":
-        return None
+        return backbone, None
+    if args.template == "auto" and beside is not None:
+        return backbone, beside
     if args.template not in ("auto", "fit"):
-        return PositionalTemplate.load(args.template)
-    beside = Path(checkpoint_path(backbone.config.source)) / "template.safetensors"
-    if args.template == "auto" and beside.is_file():
-        template = PositionalTemplate.load(beside)
-        if template.identity == backbone.identity():
-            return template
-    return fit_template(backbone, args.template_clips, args.textures, device)
+        return backbone, PositionalTemplate.load(args.template)
+    return backbone, fit_template(backbone, args.template_clips, args.textures, device)
 
 
 def _header() -> list[str]:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from tracker.errors import UserError, exit_on_user_error, log
+from tracker.files import results_file
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,21 +42,36 @@ def build_parser() -> argparse.ArgumentParser:
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> int:
-    """Encode clips, train and test both probes, print the table; return the exit code."""
+    """Compare poolings as the options in `argv` say; return the exit code."""
     args = build_parser().parse_args(argv)
     if min(args.clips, args.test_clips, args.epochs) < 1 or not 0 < args.test_share < 1:
         raise UserError("--clips, --test-clips and --epochs start at 1; --test-share is in 0..1")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: give 0 or more")
+    with results_file(args.out) if args.out else nullcontext():
+        compare(args)
+    return 0
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Encode clips, train and test both probes, print and write the table.
+
+    Raises:
+        UserError: what is named is missing, or cannot be read.
+    """
     from tracker.datasets.rendered import HELD_OUT_SEED
     from tracker.devices import check_device
     from tracker.features.backbone import BackboneConfig, FrozenBackbone
-    from tracker.features.checkpoints import load_config
+    from tracker.features.sources import frame_modes, load_architecture
     from tracker.pretraining.probe import probe
     from tracker.pretraining.probe.motion_task import CLASSES
 
     device = check_device(args.device)
-    architecture = load_config(args.backbone)
-    last = (architecture.num_hidden_layers,)
-    backbone = FrozenBackbone(BackboneConfig(args.backbone, last, tuple(args.size), args.frames))
+    architecture = load_architecture(args.backbone)
+    last, mode = (architecture.num_hidden_layers,), frame_modes(architecture)[0]
+    backbone = FrozenBackbone(
+        BackboneConfig(args.backbone, last, tuple(args.size), args.frames, mode)
+    )
     skipped: dict[str, str] = {}
     classes: Mapping[str, Sequence[str]] = CLASSES
     if args.videos:
@@ -77,4 +94,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.out:
         probe.write_results(Path(args.out), args.backbone, results)
         print(f"written: {args.out}")
-    return 0

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import time
+import re
+import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
-from tracker.cli.options.outputs import add_output_options, choose_files, parse_style
-from tracker.cli.options.queries import add_query_options, choose_queries
-from tracker.errors import exit_on_user_error
+from tracker.cli.options.outputs import (
+    add_output_options,
+    check_folder,
+    choose_kinds,
+    parse_style,
+)
+from tracker.cli.options.queries import add_query_options, check_query_options
+from tracker.cli.options.reporting import add_reporting_options, reporting, write_json
+from tracker.cli.options.videos import add_video_options, find_videos
+from tracker.cli.tracking.jobs import Job, prepare, preview_video, track_video
+from tracker.errors import UserError, exit_on_user_error
 from tracker.registry import Tracker, make_tracker, tracker_names
-from tracker.video.loading import load_video
 
 DEFAULT_TRACKER = "vjepa"
 
@@ -28,18 +36,27 @@ leaves four files in its output folder, unless --save or --out names some of the
 
 Tracks that are there already are not overwritten. Without --out, those of clip.mp4 go to
 outputs/clip, or to outputs/clip-2, outputs/clip-3 ... where that holds tracks already.
+
+Several videos have a folder each, in outputs/ or in --out. All are opened before the first is
+tracked; one that fails does not stop the others. Exit code 0: all were tracked; 2: one was not, or
+nothing could be done.
 """
 
 TRACK_EXAMPLES = """\
 examples:
   vjepa-tracker track clip.mp4                            a 10x10 grid on the first frame
   vjepa-tracker track clip.mp4 --points 0,120,64 30,8,9   two points, from frames 0 and 30
+  vjepa-tracker track clip.mp4 --points 'left eye=0,120,64'   a point with a name
+  vjepa-tracker track clip.mp4 --points 0,120,64 --preview    a picture of the points, no tracking
+  vjepa-tracker track 'clips/*.mp4' other.mov --out tracked   several videos, a folder each
+  vjepa-tracker track clip.mp4 --quiet --json             a summary for scripts
   vjepa-tracker track clip.mp4 --mask dog.png --grid 20   a 20x20 grid, inside the mask
   vjepa-tracker track clip.mp4 --mask 00000.png:2 --corners 50    corners of object 2
   vjepa-tracker track clip.mp4 --queries points.csv       a file with the columns t,x,y
   vjepa-tracker track clip.mp4 --start 300 --queries outputs/clip/tracks.npz --queries-from 300
   vjepa-tracker track clip.mp4 --corners 200 --at 50      the 200 best corners of frame 50
   vjepa-tracker track clip.mp4 --out result.mp4           only the video that shows the points
+  vjepa-tracker track clip.mp4 --save mp4,nuke,sleap      files of other programs as well
   vjepa-tracker track clip.mp4 --draw trail=24,names      longer trails, names of points
   vjepa-tracker track clip.mp4 --set inference.block=24 --set fine_size=[384,384]
   vjepa-tracker track frames/ --fps 30 --start 100 --stop 400 --stride 2
@@ -106,6 +123,10 @@ def open_tracker(args: argparse.Namespace) -> Tracker:
     from tracker.settings import parse_changes
 
     set_threads(args.threads)
+    if args.device not in ("auto", "cpu"):  # also where the tracker, such as lk, needs none
+        from tracker.devices import check_device
+
+        check_device(args.device)
     return make_tracker(args.tracker, parse_changes(args.set), args.device)
 
 
@@ -117,23 +138,19 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=TRACK_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    track.add_argument(
-        "video",
-        metavar="VIDEO",
-        help="a video file, a folder of images, a pattern such as shot_%%04d.png or 'shot_*.png', "
-        "or a .npy array",
-    )
+    # Or argparse takes the point -1,20,20 for an option.
+    track._negative_number_matcher = re.compile(r"-\d")
+    add_video_options(track)
     add_query_options(track)
-    frames = track.add_argument_group("which frames")
-    frames.add_argument("--start", type=int, default=0, metavar="T", help="first frame to read")
-    frames.add_argument("--stop", type=int, metavar="T", help="frame to stop before")
-    frames.add_argument("--stride", type=int, default=1, metavar="S", help="read every S-th frame")
-    frames.add_argument("--fps", type=float, metavar="R", help="rate of a folder or array")
-    frames.add_argument(
-        "--deinterlace", action="store_true", help="interpolate every other line of each frame"
-    )
     add_tracker_options(track)
     add_output_options(track, "outputs/<name of the video>")
+    track.add_argument(
+        "--preview",
+        action="store_true",
+        help="draw the points on the frames that they are asked for in, and stop: writes "
+        "preview.png, or the .png that --out names",
+    )
+    add_reporting_options(track)
     return track
 
 
@@ -141,28 +158,54 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Track as the options in `argv` say; return the exit code."""
     args = build_parser().parse_args(argv)
-    from tracker.analysis.cuts import warn_of_contents  # brings OpenCV, which --help does without
-    from tracker.progress import progress_bar
+    with reporting(args) as stdout:
+        results = track_all(args)
+        failed = sum("error" in result for result in results)
+        if len(results) > 1:
+            print(f"{len(results) - failed} of {len(results)} videos done")
+        if args.json:
+            write_json({"videos": results, "failed": failed}, stdout)
+    return 2 if failed else 0
 
+
+def track_all(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Track all videos that the options name; return a summary of each, some with an `error`.
+
+    Raises:
+        UserError: the options do not fit each other, or there is no such tracker.
+    """
     style = parse_style(args.draw)
-    video = load_video(args.video, args.start, args.stop, args.stride, args.fps, args.deinterlace)
-    default = Path("outputs") / Path(video.name).stem
-    files = choose_files(args.out, args.save, args.overwrite, default)
-    queries = choose_queries(args, video)
-    info = video.info
-    width, height = video.size
-    rate = f"{video.fps:.3g} fps{' (variable)' if info.variable_frame_rate else ''}"
-    print(f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {len(queries)} points")
-    print(f"loading {args.tracker} ...", flush=True)
-    tracker = open_tracker(args)
-    files.prepare()
-    with progress_bar("looking for cuts", total=len(video)) as progress:
-        warn_of_contents(video, progress)
-    started = time.perf_counter()
-    with progress_bar("tracking") as progress:
-        tracks = tracker.track(video, queries, progress)
-    seconds = time.perf_counter() - started
-    print(f"tracked in {seconds:.1f} s with {args.tracker}; {tracks.visible.mean():.0%} visible")
-    for path in files.write(video, tracks, style):
-        print(f"written: {path}")
-    return 0
+    check_query_options(args)
+    choose_kinds(args.save)
+    names = find_videos(args.videos)
+    several = len(names) > 1
+    if several and args.out:
+        check_folder(args.out)
+    results: dict[str, dict[str, Any]] = {}
+
+    def fail(name: str, error: UserError) -> None:
+        results[name] = {"video": name, "error": str(error)}
+        named = not several or name in str(error)
+        print(f"error: {error if named else f'{name}: {error}'}", file=sys.stderr)
+
+    jobs: list[Job] = []
+    for name in names:
+        taken = {path.parent for job in jobs for path in job.files.paths}
+        try:
+            jobs.append(prepare(name, args, several, taken))
+        except UserError as error:
+            fail(name, error)
+    if jobs and not args.preview:
+        print(f"loading {args.tracker} ...", flush=True)
+        tracker = open_tracker(args)
+    for job in jobs:
+        try:
+            if args.preview:
+                results[job.name] = preview_video(job, style)
+                continue
+            if several:
+                print(f"{job.name}:")
+            results[job.name] = track_video(job, tracker, args.tracker, style)
+        except UserError as error:
+            fail(job.name, error)
+    return [results[name] for name in names]

@@ -27,7 +27,7 @@ from tracker.evaluation.metrics import (
 )
 from tracker.evaluation.redetection import occlusion_recall, redetection_jaccard
 from tracker.evaluation.report import Report
-from tracker.files import prepare_output_dir
+from tracker.files import prepare_output_dir, results_folder
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.registry import Tracker, make_tracker
@@ -134,7 +134,18 @@ def evaluate(
     }
     if not trackers:
         raise UserError("trackers=[] names no tracker; give at least one, such as trackers=[lk]")
-    folder = prepare_output_dir(output_dir)
+    with results_folder(output_dir) as folder:
+        return _evaluate(benchmark, trackers, settings, folder, on_video)
+
+
+def _evaluate(
+    benchmark: Benchmark,
+    trackers: dict[str, Tracker],
+    settings: EvaluationSettings,
+    folder: Path,
+    on_video: Callable[[str], None],
+) -> Report:
+    """Score trackers; go on with the report that the folder holds."""
     identity = {**asdict(settings), "path": str(getattr(benchmark, "path", ""))}
     weights = {name: getattr(tracker, "fingerprint", None) for name, tracker in trackers.items()}
     report = Report(folder, benchmark.name, weights, identity)

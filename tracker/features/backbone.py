@@ -1,13 +1,13 @@
-"""Frozen V-JEPA 2: video in, patch features of chosen layers out.
+"""A frozen encoder: video in, patch features of chosen layers out.
 
-`FrozenBackbone` reads any V-JEPA 2 checkpoint in transformers' format: a hub id, a folder, or the
-small model inside this package (`mini`). It is not an `nn.Module`, so its weights can reach neither
-an optimiser nor a checkpoint of the tracker; it works in `eval()` without gradients, on the device
-of the frames that it is given.
+`FrozenBackbone` reads V-JEPA 2 and, for comparison, encoders of pictures, from whatever source
+(`sources.py`). It is not an `nn.Module`, so its weights can reach neither an optimiser nor a
+checkpoint of the tracker; it works in `eval()` without gradients, on the device of the frames that
+it is given.
 
 Shapes: B videos, T frames, L layers, S tubelet slots, C channels, h x w patches.
 
-The layers are run with rotary positions of the real patch grid (`rotary.py`).
+V-JEPA's layers are run with rotary positions of the real patch grid (`rotary.py`).
 """
 
 from __future__ import annotations
@@ -17,65 +17,24 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
 from tracker.errors import UserError
-from tracker.features.checkpoints import (
-    MINI,
-    copy_checkpoint,
-    is_name,
-    load_config,
-    load_model,
-    patch_side,
-    write_checkpoint,
-)
+from tracker.features.checkpoints import copy_checkpoint, is_name, patch_side, write_checkpoint
+from tracker.features.config import BackboneConfig
 from tracker.features.encoder import encode_tokens
-from tracker.video.pixels import image_size, normalise, resize
+from tracker.features.images.encoders import ImageArchitecture, ImageEncoder
+from tracker.features.meta_checkpoints import is_meta_file, load_meta_model
+from tracker.features.sources import frame_modes, load_architecture, load_encoder
+from tracker.progress import Share, in_silence
+from tracker.video.pixels import normalise, resize
 
 if TYPE_CHECKING:
-    from transformers import VJEPA2Model
-    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Encoder
-
-FrameMode = Literal["tubelet", "offset", "duplicate"]
-
-
-@dataclass(frozen=True)
-class BackboneConfig:
-    """Which checkpoint, and how features are read from it.
-
-    Attributes:
-        source: `mini`, a hub id such as `facebook/vjepa2-vitl-fpc64-256`, a folder, or
-            `mini-random` (mini's architecture with random weights).
-        layers: which layers' outputs to return, counted from 1; the last one is returned after
-            the encoder's final norm.
-        input_size: `(height, width)` in pixels that frames are resized to.
-        window: frames that attend to each other.
-        frame_mode: `tubelet` gives the two frames of a tubelet one feature (cheapest); `offset`
-            adds a second pass shifted by a frame, so that each frame has its own; `duplicate`
-            shows each frame twice, as images were shown in pretraining.
-        dtype: `auto` is float32 on CPU and bfloat16 on CUDA.
-    """
-
-    source: str = MINI
-    layers: tuple[int, ...] = (2, 4, 6, 8)
-    input_size: tuple[int, int] = (256, 256)
-    window: int = 16
-    frame_mode: FrameMode = "tubelet"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple(self.layers))
-        object.__setattr__(self, "input_size", image_size("input_size", self.input_size))
-        if self.frame_mode not in ("tubelet", "offset", "duplicate"):
-            raise UserError(f"frame_mode {self.frame_mode!r}: use tubelet, offset or duplicate")
-        if self.window < 2 or self.window % 2:
-            raise UserError(f"window {self.window}: use an even number of frames, such as 16")
-        if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
-            raise UserError(f"dtype {self.dtype!r}: use auto, float32, bfloat16 or float16")
+    from tracker.features.sources import Encoder
 
 
 @dataclass(frozen=True)
@@ -94,7 +53,7 @@ class FeatureVolume:
 
 
 class FrozenBackbone:
-    """A V-JEPA 2 encoder that never trains.
+    """An encoder that never trains.
 
     Reads the checkpoint's config at once, and its weights at the first use.
 
@@ -106,15 +65,24 @@ class FrozenBackbone:
         UserError: no such checkpoint, it is damaged, or the settings do not fit it.
     """
 
-    def __init__(self, config: BackboneConfig, model: VJEPA2Model | None = None) -> None:
+    def __init__(self, config: BackboneConfig, model: Encoder | None = None) -> None:
         self.config = config
-        self._given = self._model = None if model is None else _freeze(model)
+        self._given: Encoder | None = None if model is None else _freeze(model)
+        self._model = self._given
         self._fingerprint: str | None = None
-        self.architecture = load_config(config.source) if model is None else model.config
+        self.architecture = load_architecture(config.source) if model is None else model.config
         depth, patch = self.architecture.num_hidden_layers, self.patch
-        if not config.layers or not all(1 <= i <= depth for i in config.layers):
+        first = getattr(self.architecture, "first_layer", 1)
+        if not config.layers or not all(first <= i <= depth for i in config.layers):
             raise UserError(
-                f"layers {list(config.layers)}: {config.source} has layers 1..{depth}; choose those"
+                f"layers {list(config.layers)}: {config.source} has layers {first}..{depth}; "
+                "choose those"
+            )
+        modes = frame_modes(self.architecture)
+        if config.frame_mode not in modes:
+            raise UserError(
+                f"frame_mode {config.frame_mode}: {config.source} can be shown frames as "
+                f"{' or '.join(modes)}; choose with backbone.frame_mode or --frame-mode"
             )
         height, width = config.input_size
         if height % patch or width % patch or min(height, width) < patch:
@@ -140,19 +108,28 @@ class FrozenBackbone:
 
     @property
     def phases(self) -> int:
-        """Tubelet slots of a full window."""
+        """Places in time of a full window that a template tells apart."""
+        if self.config.frame_mode == "image":
+            return 1  # a picture knows nothing of its place in time
         tubelets = self.config.window // self.architecture.tubelet_size
         return self.config.window if self.config.frame_mode == "duplicate" else tubelets
 
     @property
-    def model(self) -> VJEPA2Model:
+    def slots(self) -> int:
+        """Features in time of a full window."""
+        if self.config.frame_mode == "tubelet":
+            return self.config.window // self.architecture.tubelet_size
+        return self.config.window
+
+    @property
+    def model(self) -> Encoder:
         """The frozen model; loaded at the first use.
 
         Raises:
             UserError: the checkpoint cannot be loaded.
         """
         if self._model is None:
-            self._model = _freeze(load_model(self.config.source))
+            self._model = _freeze(load_encoder(self.config.source))
         return self._model
 
     def fingerprint(self) -> str:
@@ -172,11 +149,17 @@ class FrozenBackbone:
     def save(self, folder: str | Path) -> None:
         """Write the checkpoint into a folder that can be a source: a copy, or what is in memory.
 
+        A file of Meta's is converted.
+
         Raises:
             UserError: it is known by a name alone, or cannot be written.
         """
+        if isinstance(self._given, ImageEncoder):
+            raise UserError(f"{self.config.source}, an encoder of pictures in memory, has no files")
         if self._given is not None:
             write_checkpoint(self._given, Path(folder))
+        elif is_meta_file(self.config.source):
+            write_checkpoint(load_meta_model(self.config.source), Path(folder))
         elif self.has_name:
             raise UserError(f"backbone {self.config.source} is loaded by its name; name it instead")
         else:
@@ -189,11 +172,12 @@ class FrozenBackbone:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in identity.items()}
 
     @torch.no_grad()
-    def __call__(self, video: Tensor) -> FeatureVolume:
+    def __call__(self, video: Tensor, on_share: Share = in_silence) -> FeatureVolume:
         """Encode a clip window by window.
 
         Args:
             video: `(B, T, 3, H, W)` float in 0..1, of any size; resized to `input_size`.
+            on_share: called after each window with the share of them that is done.
 
         Returns:
             Features in the precision of the encoder. The last window of a long clip is taken from
@@ -204,7 +188,7 @@ class FrozenBackbone:
         """
         if not torch.isfinite(video).all():
             raise UserError("frames hold NaN or infinite pixels; check how they were decoded")
-        frames = normalise(resize(video, self.config.input_size))
+        frames = self._prepare(resize(video, self.config.input_size))
         length = video.shape[1]
         starts = window_starts(length, self.config.window)
         # Those of a GPU in one batch; on a CPU one fills its caches.
@@ -212,12 +196,15 @@ class FrozenBackbone:
         parts, slots, phases = [], [], []
         offset = 0
         encoded = self.encode_windows(frames, [start for start, _ in starts], at_once)
-        for (start, first_new), (features, slot) in zip(starts, encoded, strict=True):
+        for done, ((start, first_new), (features, slot)) in enumerate(
+            zip(starts, encoded, strict=True), start=1
+        ):
             first_slot = int(slot[first_new - start])
             parts.append(features[:, :, first_slot:])
             slots.append(slot[first_new - start :] - first_slot + offset)
             phases.append(self._phase(features.shape[2])[first_slot:])
             offset += parts[-1].shape[2]
+            on_share(done / len(starts))
         return FeatureVolume(torch.cat(parts, 2), torch.cat(slots), torch.cat(phases))
 
     def encode_windows(
@@ -226,7 +213,7 @@ class FrozenBackbone:
         """Encode windows of a clip, several in one batch.
 
         Args:
-            frames: `(B, T, 3, H, W)` normalised.
+            frames: `(B, T, 3, H, W)`, as the encoder wants its pixels.
             starts: first frame of each window.
             at_once: windows that are encoded in one batch.
 
@@ -240,8 +227,14 @@ class FrozenBackbone:
             for part in features.split(len(frames)):
                 yield part, slot
 
+    def _prepare(self, video: Tensor) -> Tensor:
+        # Encoders of pictures know best how they want their pixels.
+        return video if isinstance(self.architecture, ImageArchitecture) else normalise(video)
+
     def _phase(self, slots: int) -> Tensor:
         index = torch.arange(slots)
+        if self.config.frame_mode == "image":
+            return torch.zeros_like(index)
         # In offset mode slots alternate between the two passes over the same places.
         return index // 2 if self.config.frame_mode == "offset" else index
 
@@ -249,6 +242,8 @@ class FrozenBackbone:
         """Return features `(B, L, S, C, h, w)` of one window, and each frame's slot `(T,)`."""
         length = frames.shape[1]
         index = torch.arange(length)
+        if self.config.frame_mode == "image":
+            return self.encode_images(frames), index
         if self.config.frame_mode == "duplicate":
             return self.encode_tubelets(frames.repeat_interleave(2, dim=1)), index
         even = torch.cat([frames, frames[:, -1:]], 1) if length % 2 else frames
@@ -272,17 +267,37 @@ class FrozenBackbone:
             `(B, L, T / tubelet, C, h, w)` outputs of the chosen layers.
         """
         encoder = self._encoder_for(frames.device)
-        grid = (
-            frames.shape[1] // self.architecture.tubelet_size,
-            frames.shape[3] // self.patch,
-            frames.shape[4] // self.patch,
-        )
+        t = frames.shape[1] // self.architecture.tubelet_size
+        h, w = (side // self.patch for side in frames.shape[3:])
         embedded = encoder.embeddings(frames.to(self._dtype(frames.device)))
-        outputs = torch.stack(encode_tokens(encoder, embedded, grid, self.config.layers), dim=1)
-        t, h, w = grid
+        layers = encode_tokens(encoder, embedded, (t, h, w), self.config.layers)
+        outputs = torch.stack(layers, dim=1)
         return rearrange(outputs, "b l (t h w) c -> b l t c h w", t=t, h=h, w=w)
 
-    def _encoder_for(self, device: torch.device) -> VJEPA2Encoder:
+    @torch.no_grad()
+    def encode_images(self, frames: Tensor) -> Tensor:
+        """Run the encoder over each frame alone.
+
+        Args:
+            frames: `(B, T, 3, H, W)`, H and W multiples of the patch; normalised for V-JEPA 2.1,
+                in 0..1 for encoders of pictures.
+
+        Returns:
+            `(B, L, T, C, h, w)` outputs of the chosen layers.
+        """
+        encoder = self._encoder_for(frames.device)
+        batch, layers = frames.shape[0], self.config.layers
+        pictures = frames.flatten(0, 1)
+        if isinstance(encoder, ImageEncoder):
+            maps = encoder(pictures, layers)
+        else:
+            h, w = (side // self.patch for side in frames.shape[3:])
+            embedded = encoder.image_embeddings(pictures[:, None].to(self._dtype(frames.device)))
+            outputs = encode_tokens(encoder, embedded, (1, h, w), layers)
+            maps = [rearrange(tokens, "n (h w) c -> n c h w", h=h) for tokens in outputs]
+        return rearrange(maps, "l (b t) c h w -> b l t c h w", b=batch)
+
+    def _encoder_for(self, device: torch.device) -> Any:
         """Return the encoder on a device, in the precision that it runs in there."""
         dtype = self._dtype(device)
         weight = next(self.model.encoder.parameters())
@@ -314,5 +329,5 @@ def window_starts(length: int, window: int) -> list[tuple[int, int]]:
     return [(start, i * window) for i, start in enumerate(starts)]
 
 
-def _freeze(model: VJEPA2Model) -> VJEPA2Model:
+def _freeze(model: Encoder) -> Encoder:
     return model.eval().requires_grad_(False)

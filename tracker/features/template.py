@@ -19,7 +19,11 @@ from torch import Tensor
 
 from tracker.errors import UserError
 from tracker.features.backbone import FeatureVolume, FrozenBackbone
+from tracker.features.checkpoints import checkpoint_path
 from tracker.files import save_tensors
+
+BESIDE_WEIGHTS = "template.safetensors"
+"""The file in a backbone's folder that holds its template."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,30 @@ class PositionalTemplate:
                 )
         except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
             raise UserError(f"{path} is not a template file ({error}); fit it again") from error
+
+
+def template_beside(source: str, **asked: object) -> PositionalTemplate | None:
+    """Return the template that lies beside a backbone's weights, if it suits what is asked.
+
+    Such a template also says how the features are best read: its identity has the layers, the
+    input size and the window that it was fitted with.
+
+    Args:
+        source: as `BackboneConfig` takes it.
+        **asked: settings of `BackboneConfig` that must be so; None for whatever the template has.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = Path(checkpoint_path(source)) / BESIDE_WEIGHTS
+    if not path.is_file():
+        return None
+    template = PositionalTemplate.load(path)
+    for name, value in asked.items():
+        wanted = list(value) if isinstance(value, tuple) else value
+        if wanted is not None and template.identity.get(name) != wanted:
+            return None
+    return template
 
 
 def content_residuals(volume: FeatureVolume, mean: Tensor, std: Tensor) -> Tensor:

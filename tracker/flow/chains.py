@@ -16,6 +16,7 @@ from torch import Tensor
 from tracker.flow.fields import FlowBetweenFrames
 from tracker.memory import BoundedMemory
 from tracker.points.geometry import inside_frame
+from tracker.progress import Share, in_silence
 
 SMALLEST_SIDE = 16
 """Smaller frames have no flow."""
@@ -135,6 +136,7 @@ def chain_flow(
     finest_scale: int = 0,
     first_image: int = 0,
     memory: BoundedMemory | None = None,
+    on_share: Share = in_silence,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points through T images: on from the last each is known in, and back from the first.
 
@@ -150,6 +152,7 @@ def chain_flow(
         finest_scale: flow is computed on images halved so many times.
         first_image: number of the first image in the video.
         memory: of the flow between a video's images; None remembers it for this call.
+        on_share: called with the share of the links that were looked at.
 
     Returns:
         Positions `(N, T, 2) float32` and `certainty (N, T) float32`. Where a point is lost or
@@ -168,10 +171,13 @@ def chain_flow(
     flow = FlowBetweenFrames(images, finest_scale, first_image, memory)
     forward = [(t, t - jump) for t in range(length) for jump in jumps if jump <= t]
     backward = [(length - 1 - t, length - 1 - before) for t, before in forward]
-    for t, before in forward + backward if min(height, width) >= SMALLEST_SIDE else ():
+    links = forward + backward if min(height, width) >= SMALLEST_SIDE else []
+    for done, (t, before) in enumerate(links, start=1):
         beyond = last < t if before < t else first > t
         rows = np.flatnonzero(someday & beyond & (chains.certainty[:, before] > 0))
-        chains.link(rows, before, t, flow, may_find=abs(t - before) == jumps[0])
+        if rows.size:
+            chains.link(rows, before, t, flow, may_find=abs(t - before) == jumps[0])
+            on_share(done / len(links))
     # What was given is judged as it was given: scaled, a point on the border may be rounded out.
     inside = np.where(known, inside_frame(xy, size), inside_frame(chains.xy, (width, height)))
     return chains.xy / scale, chains.certainty * inside

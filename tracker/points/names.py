@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -30,6 +31,19 @@ def check_names(names: Sequence[str] | np.ndarray | None, count: int) -> Names:
     return tuple(str(name) for name in names)
 
 
+def chosen_rows(
+    names: Names, index: int | str | slice | np.ndarray | list[int]
+) -> slice | np.ndarray | list[int]:
+    """Return the points that `points[index]` means: a number, a name, or as NumPy chooses rows.
+
+    Raises:
+        UserError: no point has that name.
+    """
+    if isinstance(index, str):
+        return points_named(names, index)
+    return [int(index)] if isinstance(index, int | np.integer) else index
+
+
 def take_names(names: Names, index: slice | np.ndarray | list[int]) -> Names:
     """Return the names of some points, chosen as NumPy chooses rows."""
     if names is None:
@@ -42,3 +56,21 @@ def join_names(parts: Sequence[tuple[Names, int]]) -> Names:
     if all(names is None for names, _ in parts):
         return None
     return tuple(name for names, count in parts for name in names or ("",) * count)
+
+
+def points_named(names: Names, name: str) -> list[int]:
+    """Return the numbers of the points that have a name.
+
+    Raises:
+        UserError: there are none; the most similar name is told.
+    """
+    if names is None:
+        raise UserError(f"no point is called {name!r}, for these points have no names")
+    found = [point for point, known in enumerate(names) if known == name]
+    if not found:
+        near = get_close_matches(name, names, n=1)
+        known = sorted(set(names) - {""})
+        listed = ", ".join(map(repr, known[:8])) + (", ..." if len(known) > 8 else "")
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {listed}"
+        raise UserError(f"no point is called {name!r}; {hint}")
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -17,9 +18,23 @@ from numpy.typing import ArrayLike, DTypeLike
 from tracker.errors import UserError, log
 from tracker.points.geometry import inside_frame
 from tracker.points.masks import mask_objects
-from tracker.points.names import Names, check_names, join_names, take_names
+from tracker.points.names import Names, check_names, chosen_rows, join_names, take_names
 from tracker.points.reading import read_queries
+from tracker.points.rows import parse_rows, rows_of
 from tracker.points.tracks import Tracks
+from tracker.video.loading import load_video
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+    from torch import Tensor
+
+    from tracker.points.drawing import DrawingStyle
+    from tracker.video.loading import VideoLike
+
+    QueriesLike: TypeAlias = (
+        "Queries | ArrayLike | Tensor | pd.DataFrame | Sequence[Sequence[float]]"
+    )
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -64,13 +79,14 @@ class Queries:
             and self.names == other.names
         )
 
-    def __getitem__(self, index: int | slice | np.ndarray | list[int]) -> Queries:
-        """Return some of the queries, chosen as NumPy chooses rows; a number chooses one.
+    def __getitem__(self, index: int | str | slice | np.ndarray | list[int]) -> Queries:
+        """Return some of the queries: one by its number, those of a name, or as NumPy chooses rows.
 
         Raises:
             IndexError: there is no such query.
+            UserError: none has that name.
         """
-        rows = [index] if isinstance(index, int | np.integer) else index
+        rows = chosen_rows(self.names, index)
         return Queries(self.txy[rows], take_names(self.names, rows))
 
     def __iter__(self) -> Iterator[Queries]:
@@ -89,6 +105,22 @@ class Queries:
 
     def __repr__(self) -> str:
         return f"Queries({len(self)} points)"
+
+    @classmethod
+    def of(cls, queries: QueriesLike) -> Queries:
+        """Return queries, whatever holds them.
+
+        >>> Queries.of([(0, 12.5, 40)])
+        Queries(1 points)
+
+        Args:
+            queries: `Queries`; an array, tensor or list of rows `(t, x, y)`; or a pandas frame with
+                the columns `t`, `x`, `y` and, where points have names, `name`.
+
+        Raises:
+            UserError: it is none of these.
+        """
+        return queries if isinstance(queries, Queries) else cls(*rows_of(queries))
 
     @classmethod
     def concat(cls, parts: Sequence[Queries]) -> Queries:
@@ -121,13 +153,13 @@ class Queries:
         if late.size:
             raise UserError(
                 f"query {late[0]} is {_row(self.txy[late[0]])}, but the video has frames "
-                f"0..{num_frames - 1}"
+                f"0..{num_frames - 1}; t comes first"
             )
         outside = np.flatnonzero(~inside_frame(self.xy, size))
         if outside.size:
             raise UserError(
                 f"query {outside[0]} is {_row(self.txy[outside[0]])}, outside the frame of "
-                f"{width}x{height} pixels"
+                f"{width}x{height} pixels; {self._remedy(size)}"
             )
         if min(size) > 1 and self.xy.max() <= 1 and (self.xy % 1).any():
             log.warning(
@@ -136,6 +168,12 @@ class Queries:
                 *(width, height, width, height),
             )
         return self
+
+    def _remedy(self, size: tuple[int, int]) -> str:
+        """Return what to do about points outside a frame of `size`."""
+        if inside_frame(self.xy[:, ::-1], size).all():
+            return "x and y look swapped: give t, x, y (TAP-Vid's files hold t, y, x)"
+        return f"give x in 0..{size[0]} and y in 0..{size[1]}"
 
     def scaled(self, old: tuple[int, int], new: tuple[int, int]) -> Queries:
         """Return the queries of a video resized from `old` to `new`, both `(W, H)`.
@@ -298,13 +336,17 @@ class Queries:
         return Queries(self.txy, [f"{group}/{number}" for number in range(1, len(self) + 1)])
 
     @classmethod
-    def load(cls, path: str | Path) -> Queries:
-        """Read queries from a `.csv`, `.json` or `.npz` file; see `tracker.points.reading`.
+    def load(cls, path: str | Path, frames: range | None = None) -> Queries:
+        """Read queries from a file; see `tracker.points.reading`.
+
+        Args:
+            path: `.csv`, `.json` or `.npz`, or known places of points in a file of another program.
+            frames: which frames of the whole video are read; other programs number all of them.
 
         Raises:
             UserError: missing, malformed, or of another type.
         """
-        rows, names = read_queries(path)
+        rows, names = read_queries(path, frames)
         try:
             return cls(rows, names)
         except UserError as error:
@@ -312,19 +354,39 @@ class Queries:
 
     @classmethod
     def parse(cls, points: list[str]) -> Queries:
-        """Read queries written as `t,x,y`.
+        """Read queries written as `t,x,y` or `name=t,x,y`.
 
-        >>> Queries.parse(["0,12.5,40"]).txy.tolist()
+        >>> Queries.parse(["left eye=0,12.5,40"]).txy.tolist()
         [[0.0, 12.5, 40.0]]
+
+        Raises:
+            UserError: a text is neither.
         """
-        rows = []
-        for point in points:
-            try:
-                t, x, y = (float(part) for part in point.split(","))
-            except ValueError:
-                raise UserError(f"point {point!r} is not t,x,y such as 0,120.5,64") from None
-            rows.append((t, x, y))
-        return cls(np.array(rows, np.float32).reshape(-1, 3))
+        return cls(*parse_rows(points))
+
+    def plot(self, video: VideoLike, style: DrawingStyle | None = None) -> Image.Image:
+        """Return a picture of the points on the frames that they are asked for in.
+
+        Args:
+            video: whatever `load_video` takes.
+            style: how points are drawn; None as by default.
+
+        Returns:
+            A frame, or a sheet of up to 16 of them, chosen evenly; notebooks show it.
+
+        Raises:
+            UserError: a query lies outside the video.
+        """
+        from PIL import Image
+
+        from tracker.points.drawing import query_sheet
+
+        video = load_video(video)
+        self.check(video.size, len(video))
+        frames = np.unique(self.t)
+        xy = np.repeat(self.xy[:, None], len(frames), axis=1)
+        places = Tracks(xy, self.t[:, None] == frames, self.txy, video.size, names=self.names)
+        return Image.fromarray(query_sheet(video, places, frames.tolist(), style))
 
 
 def _row(txy: np.ndarray) -> str:

@@ -5,6 +5,8 @@
 - JSON holds a list of `[t, x, y]` or of `{"t":, "x":, "y":, "name":}`.
 - NPZ holds an array `queries` of shape `(N, 3)`, and `names` where points have names; so the
   `tracks.npz` of an earlier run is itself a query file.
+- Files of other programs, as `tracker.formats.reading` knows them, number the frames of the whole
+  video. Each place of a point that can be seen is a query; several of one point share its name.
 """
 
 from __future__ import annotations
@@ -12,28 +14,46 @@ from __future__ import annotations
 import csv
 import json
 import os
+import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from tracker.errors import UserError
 from tracker.files import UNREADABLE
-from tracker.points.tracks import CSV_COLUMNS, Tracks
+from tracker.points.storing import CSV_COLUMNS
+from tracker.points.tracks import Tracks
 
 Rows = tuple[np.ndarray, list[str] | None]
 """Rows `(N, 3)` of t, x, y, and the names of the points."""
 
 
-def read_queries(path: str | Path) -> Rows:
+def read_queries(path: str | Path, frames: range | None = None) -> Rows:
     """Read rows of t, x, y, and names where the file has them.
+
+    Args:
+        path: a file; for VOT also a pattern such as `query_*.txt`, or a folder of them.
+        frames: which frames of the whole video are read, to number those of other programs; None
+            for all.
 
     Raises:
         UserError: missing, malformed, or of another type.
     """
     path = Path(path)
+    # By its name, for what it reads is told in terms of points.
+    others = import_module("tracker.formats.reading")
+    other = others.reader_of(path)
+    if other and (os.path.isfile(path) or other == "vot"):
+        anchors = others.read_anchors(path, other).shown()
+        if frames is not None:
+            anchors = anchors.within(frames)
+        return anchors.txy, list(anchors.names) if any(anchors.names) else None
     readers = {".csv": _read_csv, ".json": _read_json, ".npz": _read_npz}
     if path.suffix.lower() not in readers:
-        raise UserError(f"queries file {path} is not one of .csv, .json, .npz")
+        raise UserError(
+            f"queries file {path} is not one of .csv, .json, .npz, or .slp, .xml, query_*.txt"
+        )
     if not os.path.isfile(path):  # False too for what cannot be a name, where Path raises
         raise UserError(f"queries file {path} does not exist; check the path")
     try:
@@ -69,21 +89,30 @@ def _read_csv(path: Path) -> Rows:
 
 def _read_json(path: Path) -> Rows:
     entries = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(entries, dict):
+    if isinstance(entries, dict) and "queries" in entries:
         entries = entries["queries"]
-    rows = [[e["t"], e["x"], e["y"]] if isinstance(e, dict) else e for e in entries]
-    for number, row in enumerate(rows):
-        if isinstance(row, list) and len(row) == 2:
+    if not isinstance(entries, list):
+        raise UserError(f"queries file {path} holds no list; write [[t, x, y], ...]")
+    rows = []
+    for number, entry in enumerate(entries):
+        row = [entry.get(key) for key in "txy"] if isinstance(entry, dict) else entry
+        numbers = isinstance(row, list) and all(isinstance(value, int | float) for value in row)
+        if not numbers or len(row) != 3:
             raise UserError(
-                f"queries file {path}: entry {number} is {row}; write [t, x, y], the frame first "
-                "(0 for the first frame)"
+                f"queries file {path}: entry {number} is {json.dumps(entry)}; write [t, x, y] or "
+                '{"t": 0, "x": 12.5, "y": 40}, the frame first (0 for the first frame)'
             )
+        rows.append(row)
     names = [e.get("name", "") if isinstance(e, dict) else "" for e in entries]
     txy = np.array(rows, np.float32).reshape(len(rows), 3)
     return txy, names if any(names) else None
 
 
 def _read_npz(path: Path) -> Rows:
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"queries file {path} is no .npz file; it may be damaged or renamed")
     with np.load(path, allow_pickle=False) as data:
+        if "queries" not in data:
+            raise UserError(f"queries file {path} needs an array named queries, rows of t, x, y")
         names = data["names"].tolist() if "names" in data else None
         return np.asarray(data["queries"], np.float32), names

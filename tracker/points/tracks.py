@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tracker.errors import UserError
+from tracker.extras import needs
 from tracker.files import UNREADABLE, atomic_path
 from tracker.points.geometry import inside_frame
-from tracker.points.names import Names, check_names, take_names
+from tracker.points.names import Names, check_names, chosen_rows, points_named, take_names
+from tracker.points.showing import ShownTracks
+from tracker.points.storing import read_csv, read_npz, write_npz
 
-CSV_COLUMNS = [
-    *["point", "frame", "x", "y", "visible", "confidence"],
-    *["query_frame", "query_x", "query_y", "width", "height", "fps"],
-]
-"""One row says all of its point and video, so that any program reads the file as a plain table; a
-column `name` follows where points have names."""
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class Tracks:
+class Tracks(ShownTracks):
     """The paths of `N` points through `T` frames.
 
     Attributes:
@@ -37,6 +37,8 @@ class Tracks:
         confidence: `(N, T) float32` in 0..1, of being visible and well placed; if not given, 1
             where visible, else 0.
         names: of the points, None where they have none.
+        start: which frame of the whole video, from 0, frame 0 is.
+        stride: every so manyth frame of the video was tracked; `fps` is that of the frames tracked.
     """
 
     xy: np.ndarray
@@ -46,6 +48,8 @@ class Tracks:
     fps: float
     confidence: np.ndarray
     names: Names
+    start: int
+    stride: int
 
     def __init__(
         self,
@@ -56,6 +60,8 @@ class Tracks:
         fps: float = 24.0,
         confidence: ArrayLike | None = None,
         names: Sequence[str] | np.ndarray | None = None,
+        start: int = 0,
+        stride: int = 1,
     ) -> None:
         try:
             xy = np.asarray(xy, np.float32)
@@ -64,10 +70,13 @@ class Tracks:
             queries = np.asarray(queries, np.float32)
             width, height = (int(side) for side in size)
             fps = float(fps)
+            start, stride = int(start), int(stride)
         except (TypeError, ValueError) as error:
             raise UserError(f"tracks are arrays of numbers, a size and a rate ({error})") from error
         if min(width, height) < 1 or not fps > 0:
             raise UserError(f"tracks of a video of {width}x{height} at {fps} fps: use more than 0")
+        if stride < 1:
+            raise UserError(f"tracks of every {stride}th frame; a stride is 1 or more")
         if xy.ndim != 3 or xy.shape[2] != 2:
             raise UserError(f"xy has shape {xy.shape}, expected (N, T, 2)")
         for name, array, shape in [
@@ -85,6 +94,8 @@ class Tracks:
             ("size", (width, height)),
             ("fps", fps),
             ("names", check_names(names, len(xy))),
+            ("start", start),
+            ("stride", stride),
         ]:
             object.__setattr__(self, name, value)
 
@@ -107,6 +118,7 @@ class Tracks:
             isinstance(other, Tracks)
             and self.size == other.size
             and self.fps == other.fps
+            and (self.start, self.stride) == (other.start, other.stride)
             and np.array_equal(self.xy, other.xy, equal_nan=True)
             and np.array_equal(self.visible, other.visible)
             and np.array_equal(self.confidence, other.confidence, equal_nan=True)
@@ -114,29 +126,66 @@ class Tracks:
             and self.names == other.names
         )
 
+    def __getitem__(self, index: int | str | slice | np.ndarray | list[int]) -> Tracks:
+        """Return some of the tracks: one by its number, those of a name, or as NumPy chooses rows.
+
+        tracks["left eye"].xy[0]
+
+        Raises:
+            IndexError: there is no such track.
+            UserError: none has that name.
+        """
+        return self.select_points(chosen_rows(self.names, index))
+
+    def __iter__(self) -> Iterator[Tracks]:
+        """Yield each track by itself."""
+        return (self[point] for point in range(len(self)))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """Return `xy`; NumPy would take the tracks for a sequence of sequences."""
+        return np.array(self.xy, dtype, copy=copy)
+
+    def position(self, point: int | str, t: int) -> tuple[float, float]:
+        """Return where a point is in frame `t`, in pixels; a guess where it is not `visible`.
+
+        Args:
+            point: its number, or a name that it alone has.
+            t: frame number, from 0.
+
+        Raises:
+            UserError: there is no such point or frame, or several points have that name.
+        """
+        found = points_named(self.names, point) if isinstance(point, str) else [int(point)]
+        if len(found) > 1:
+            numbers = ", ".join(map(str, found))
+            raise UserError(f"points {numbers} are called {point!r}; give one of the numbers")
+        for value, count, name in ((found[0], len(self), "point"), (t, self.num_frames, "frame")):
+            if not 0 <= value < count:
+                raise UserError(f"{name} {value} is none of the tracks' 0..{count - 1}")
+        x, y = self.xy[found[0], t].tolist()
+        return x, y
+
     def select_points(self, index: slice | np.ndarray | list[int]) -> Tracks:
         """Return the tracks of some points, chosen as NumPy chooses rows."""
-        return Tracks(
-            self.xy[index],
-            self.visible[index],
-            self.queries[index],
-            self.size,
-            self.fps,
-            self.confidence[index],
-            take_names(self.names, index),
+        return replace(
+            self,
+            xy=self.xy[index],
+            visible=self.visible[index],
+            queries=self.queries[index],
+            confidence=self.confidence[index],
+            names=take_names(self.names, index),
         )
 
     def select_frames(self, start: int, stop: int | None = None) -> Tracks:
         """Return frames `start..stop-1`; query times shift with them and may fall outside."""
         start, stop, _ = slice(start, stop).indices(self.num_frames)
-        return Tracks(
-            self.xy[:, start:stop],
-            self.visible[:, start:stop],
-            self.queries - np.array([start, 0, 0], np.float32),
-            self.size,
-            self.fps,
-            self.confidence[:, start:stop],
-            self.names,
+        return replace(
+            self,
+            xy=self.xy[:, start:stop],
+            visible=self.visible[:, start:stop],
+            queries=self.queries - np.array([start, 0, 0], np.float32),
+            confidence=self.confidence[:, start:stop],
+            start=self.start + start * self.stride,
         )
 
     @classmethod
@@ -174,19 +223,18 @@ class Tracks:
             first.fps,
             np.concatenate([part.confidence for part in parts], axis=1),
             first.names,
+            first.start,
+            first.stride,
         )
 
     def rescaled(self, size: tuple[int, int]) -> Tracks:
         """Return the tracks in pixels of the video resized to `size` `(W, H)`."""
         factor = np.divide(size, self.size)
-        return Tracks(
-            (self.xy * factor).astype(np.float32),
-            self.visible,
-            (self.queries * np.array([1, *factor])).astype(np.float32),
-            size,
-            self.fps,
-            self.confidence,
-            self.names,
+        return replace(
+            self,
+            xy=(self.xy * factor).astype(np.float32),
+            queries=(self.queries * np.array([1, *factor])).astype(np.float32),
+            size=size,
         )
 
     def shown_from(self, certainty: float) -> Tracks:
@@ -219,19 +267,66 @@ class Tracks:
         queries = np.column_stack([first, xy[np.arange(len(xy)), first]])
         return cls(xy, visible, queries, size, fps)
 
-    def save(self, path: str | Path) -> Path:
-        """Write `.npz` (all arrays, no pickles) or `.csv` (a row per point and frame).
+    def long_columns(self) -> dict[str, np.ndarray]:
+        """Return the columns of a table with a row for each point and frame, points after another.
+
+        `point` and `name` (empty where it has none), `frame` of the run, `video_frame` of the whole
+        video, its `time` in seconds, `x`, `y`, `visible` and `confidence`.
+        """
+        count, length = self.visible.shape
+        frame = np.tile(np.arange(length), count)
+        names = np.array(self.names or [""] * count, object)
+        video_frame = self.start + self.stride * frame
+        return {
+            "point": np.repeat(np.arange(count), length),
+            "name": np.repeat(names, length),
+            "frame": frame,
+            "video_frame": video_frame,
+            "time": video_frame / (self.fps * self.stride),
+            "x": self.xy[..., 0].ravel(),
+            "y": self.xy[..., 1].ravel(),
+            "visible": self.visible.ravel(),
+            "confidence": self.confidence.ravel(),
+        }
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame with a row for each point and frame; see `long_columns`.
+
+        tracks.to_pandas().pivot(index="frame", columns="name", values="x")
 
         Raises:
-            UserError: another suffix, or the file cannot be written.
+            UserError: pandas is not installed.
+        """
+        with needs("formats"):
+            import pandas as pd
+        return pd.DataFrame(self.long_columns())
+
+    def save(
+        self, path: str | Path, format: str | None = None, first_frame: int | None = None
+    ) -> Path:
+        """Write tracks to a file, all of it or nothing; one that is there is replaced.
+
+        Args:
+            path: `.npz` holds all arrays (no pickles), `.csv` a row for each point and frame; other
+                suffixes are of other programs' formats, such as `.nk` or `.slp`.
+            format: a name of `tracker.formats`, for suffixes that several formats have.
+            first_frame: what that program calls the first frame of the whole video, such as 1001;
+                None takes what is usual there.
+
+        Returns:
+            The path.
+
+        Raises:
+            UserError: no such format, or the file cannot be written.
         """
         path = Path(path)
-        writers = {".npz": self._write_npz, ".csv": self._write_csv}
-        if path.suffix not in writers:
-            raise UserError(f"tracks can be saved as .npz or .csv, not {path.name}")
-        with atomic_path(path) as partial:
-            writers[path.suffix](partial)
-        return path
+        if format is None and path.suffix == ".npz":
+            with atomic_path(path) as partial:
+                write_npz(partial, vars(self))
+            return path
+        # By its name, for formats are made of tracks, not tracks of formats.
+        registry = import_module("tracker.formats.registry")
+        return registry.save_tracks(self, path, format, first_frame)
 
     @classmethod
     def load(cls, path: str | Path) -> Tracks:
@@ -241,94 +336,12 @@ class Tracks:
             UserError: missing, or not written by `save`.
         """
         path = Path(path)
-        readers = {".npz": cls._read_npz, ".csv": cls._read_csv}
+        readers = {".npz": read_npz, ".csv": read_csv}
         if path.suffix not in readers:
             raise UserError(f"tracks are read from .npz or .csv, not {path.name}")
         if not path.is_file():
             raise UserError(f"tracks file {path} does not exist; check the path")
         try:
-            return readers[path.suffix](path)
+            return cls(**readers[path.suffix](path))
         except (*UNREADABLE, csv.Error) as error:
             raise UserError(f"{path} is not a tracks file ({error})") from error
-
-    def _write_npz(self, path: Path) -> None:
-        arrays: dict[str, Any] = {
-            "xy": self.xy,
-            "visible": self.visible,
-            "confidence": self.confidence,
-            "queries": self.queries,
-            "size": np.array(self.size, np.int64),
-            "fps": np.float64(self.fps),
-        }
-        if self.names is not None:
-            arrays["names"] = np.array(self.names, np.str_)
-        np.savez_compressed(path, **arrays)
-
-    @classmethod
-    def _read_npz(cls, path: Path) -> Tracks:
-        with np.load(path, allow_pickle=False) as data:
-            width, height = data["size"]
-            return cls(
-                data["xy"],
-                data["visible"],
-                data["queries"],
-                (int(width), int(height)),
-                float(data["fps"]),
-                data["confidence"],
-                data.get("names"),
-            )
-
-    def _write_csv(self, path: Path) -> None:
-        """A row per point and frame, complete by itself: no line is anything but a row.
-
-        Tracks without points or frames have rows, too, with an empty cell for what is not there.
-        """
-        # float32 -> Python float -> repr is exact, so reading back is too.
-        queries, xy, confidence = (
-            array.tolist() for array in (self.queries, self.xy, self.confidence)
-        )
-        visible = self.visible.astype(int).tolist()
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            names = self.names
-            writer.writerow(CSV_COLUMNS if names is None else [*CSV_COLUMNS, "name"])
-            points: Sequence[Any] = range(len(self)) or [""]
-            for point in points:
-                query = [""] * 3 if point == "" else queries[point]
-                name = [] if names is None else [names[point] if point != "" else ""]
-                for frame in range(self.num_frames) or [""]:
-                    here = [""] * 4
-                    if "" not in (point, frame):
-                        seen, certainty = visible[point][frame], confidence[point][frame]
-                        here = [*xy[point][frame], seen, certainty]
-                    writer.writerow([point, frame, *here, *query, *self.size, self.fps, *name])
-
-    @classmethod
-    def _read_csv(cls, path: Path) -> Tracks:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file)
-            header = next(reader, None)
-            if header not in (CSV_COLUMNS, [*CSV_COLUMNS, "name"]):
-                raise UserError(f"its columns are not {','.join(CSV_COLUMNS)}")
-            cells = list(reader)
-        numbers = [[cell or "nan" for cell in row[: len(CSV_COLUMNS)]] for row in cells]
-        rows = np.array(numbers, np.float64)
-        # A cell is empty where there are no points, or no frames.
-        count, length = (0 if np.isnan(last) else int(last) + 1 for last in rows[-1, :2])
-        expected = np.indices((max(count, 1), max(length, 1))).reshape(2, -1).T
-        if not np.array_equal(np.nan_to_num(rows[:, :2]), expected):
-            raise UserError("its rows are not those of every point in every frame, in this order")
-        paths = rows.reshape(max(count, 1), max(length, 1), -1)[:count, :length]
-        width, height, fps = rows[0, 9:]
-        names = None
-        if header != CSV_COLUMNS:
-            names = [row[-1] for row in cells[:: max(length, 1)][:count]]
-        return cls(
-            paths[..., 2:4].astype(np.float32),
-            paths[..., 4] > 0,
-            rows[:: max(length, 1), 6:9][:count].astype(np.float32),
-            (int(width), int(height)),
-            float(fps),
-            paths[..., 5].astype(np.float32),
-            names,
-        )

@@ -94,8 +94,11 @@ def _distillation(
     teacher = open_teacher(settings.name, settings.layer, accelerator.device)
     batches: NumberedBatches
     if settings.when == "each_crop":
-        if config.training.workers:
-            raise UserError("teacher.when=each_crop runs the teacher here: set training.workers=0")
+        if config.training.workers and accelerator.device.type != "cpu":
+            raise UserError(
+                "teacher.when=each_crop runs the teacher on the GPU, which other processes cannot "
+                "share: set training.workers=0"
+            )
         fresh = FreshBatches(sources, teacher, crops, views, *token, kinds, settings.memory_gb)
         batches, (mean, std) = fresh, fresh.statistics()
     elif settings.when == "once":

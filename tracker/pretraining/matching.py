@@ -25,8 +25,8 @@ from tracker.datasets.rendered import HELD_OUT_SEED
 from tracker.errors import UserError
 from tracker.features.backbone import FeatureVolume, FrozenBackbone
 from tracker.features.moments import PlaceMoments, positional_share
+from tracker.features.sources import random_encoder
 from tracker.features.template import content_residuals
-from tracker.pretraining.architecture import random_model
 from tracker.pretraining.collapse import effective_rank, feature_std
 from tracker.progress import nested_bar
 from tracker.scenes.motion import MotionConfig
@@ -323,7 +323,7 @@ def baselines(
         device: where the random encoder runs.
     """
     settings = replace(backbone.config, dtype="float32")
-    random = FrozenBackbone(settings, random_model(backbone.architecture))
+    random = FrozenBackbone(settings, random_encoder(backbone.architecture))
     tubelet = backbone.architecture.tubelet_size
     pixels = PixelPatches(backbone.patch, settings.input_size, tubelet)
     rows = {

@@ -25,7 +25,12 @@ _PACKAGED = Path(__file__).resolve().parents[1] / "configs"
 CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parents[1] / "configs"
 """Inside the package where it is installed from a wheel, beside it in a clone."""
 
-COMMANDS = {"evaluate": "evaluate", "train_tracker": "train", "pretrain_backbone": "pretrain"}
+COMMANDS = {
+    "evaluate": "evaluate",
+    "compare": "compare",
+    "train_tracker": "train",
+    "pretrain_backbone": "pretrain",
+}
 """The command that reads each top-level file; experiments are grouped by the command's name."""
 
 
@@ -42,18 +47,22 @@ def compose(name: str, overrides: Sequence[str], help_text: str | None) -> DictC
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from tracker.settings.help import format_help
-
     wanted = [o for o in overrides if o not in ("-h", "--help")]
     try:
         with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             defaults, groups = _compose(name, [])
-            config, chosen = _compose(name, _prepare(wanted, groups, COMMANDS[name]))
-        _check(plain(config), plain(defaults))
+            config, chosen = defaults, groups
+            if wanted:
+                config, chosen = _compose(name, _prepare(wanted, groups, COMMANDS[name]))
+        # Checking loads what settings build, and with it torch: help alone does not wait for it.
+        if wanted or not overrides:
+            _check(plain(config), plain(defaults))
     except (HydraException, OmegaConfBaseException, UserError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{reason} (see vjepa-tracker {COMMANDS[name]} --help)") from error
     if len(wanted) < len(overrides):
+        from tracker.settings.help import format_help
+
         print(format_help(help_text or "", name, COMMANDS[name], config, chosen, CONFIG_DIR))
         sys.exit(0)
     return config

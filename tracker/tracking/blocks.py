@@ -9,19 +9,23 @@ from torch import Tensor
 
 from tracker.head.tracking_head import FrameFeatures, TrackingHead
 from tracker.memory import BoundedMemory
+from tracker.progress import Progress, Share, in_silence, part_of
 from tracker.tracking.config import InferenceConfig
 from tracker.tracking.context import FollowedFrames
 from tracker.tracking.follower import Follower
+
+DESCRIBING = 0.2
+"""Share of a block's time that the features of its frames take, roughly."""
 
 
 def follow_blocks(
     head: TrackingHead,
     queries: Tensor,
     num_frames: int,
-    features_of: Callable[[int, int], FrameFeatures],
+    features_of: Callable[[int, int, Share], FrameFeatures],
     config: InferenceConfig,
     memory: BoundedMemory,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> FollowedFrames:
     """Follow queries through a whole video, both ways from each query's frame.
 
@@ -34,7 +38,8 @@ def follow_blocks(
         head: in eval mode.
         queries: `(N, 3)` as frame and fine pixels.
         num_frames: of the video.
-        features_of: `(start, stop)` of a block to its features.
+        features_of: `(start, stop)` of a block, and what is called as it is described, to its
+            features.
         config: how much to do at once.
         memory: of the flow between the video's frames.
         progress: called with frames done and frames to do in all; a frame that is visited both
@@ -47,33 +52,39 @@ def follow_blocks(
     block_of_query = queries[:, 0].long() // config.block
     first, last = int(block_of_query.min()), int(block_of_query.max())
     total = num_frames - starts[first] + starts[last]
-    done = 0
+    done = told = 0
     xy = queries[:, None, 1:].repeat(1, num_frames, 1)
     tracks = FollowedFrames(xy, torch.zeros_like(xy))
 
-    def visit(follower: Follower, number: int, features: FrameFeatures) -> None:
+    def visit(follower: Follower, number: int) -> FrameFeatures:
         nonlocal done
-        part = slice(starts[number], starts[number] + features.num_frames)
-        found = follower.push(
-            features,
-            part.start,
-            lambda share: progress(done + round(share * features.num_frames), total),
-        )
-        mine = follower.active
-        tracks.put(mine, part, FollowedFrames(found.xy[mine], found.visibility_logits[mine]))
-        done += features.num_frames
+        start, stop = starts[number], min(starts[number] + config.block, num_frames)
 
-    def block_features(number: int) -> FrameFeatures:
-        return features_of(starts[number], min(starts[number] + config.block, num_frames))
+        def on_share(share: float) -> None:
+            nonlocal told
+            steps = done + round(share * (stop - start))
+            if steps > told:
+                progress(steps, total)
+                told = steps
+
+        features = features_of(start, stop, part_of(on_share, 0, DESCRIBING))
+        on_share(DESCRIBING)
+        found = follower.push(features, start, part_of(on_share, DESCRIBING, 1))
+        on_share(1)
+        mine = follower.active
+        block = FollowedFrames(found.xy[mine], found.visibility_logits[mine])
+        tracks.put(mine, slice(start, stop), block)
+        done += stop - start
+        return features
 
     forward = Follower(head, queries, config, memory)
     # So that a track does not depend on whether other queries began earlier.
     for number in range(max(0, first - -(-config.context // config.block)), first):
-        forward.add_context(block_features(number))
+        stop = starts[number] + config.block
+        forward.add_context(features_of(starts[number], stop, in_silence))
     backward = Follower(head, queries, config, memory, backward=True)
     for number in range(first, len(starts)):
-        features = block_features(number)
-        visit(forward, number, features)
+        features = visit(forward, number)
         if number == last > 0:
             backward.add_context(features)
     descriptors = forward.descriptors
@@ -81,5 +92,5 @@ def follow_blocks(
     for number in range(last, 0, -1):
         nearest = tracks.select_frames(slice(starts[number], starts[number] + config.context))
         backward.take_over(block_of_query == number, descriptors, nearest)
-        visit(backward, number - 1, block_features(number - 1))
+        visit(backward, number - 1)
     return tracks

@@ -21,6 +21,7 @@ from tracker.flow.chains import JUMPS, FlowProposals, chain_flow
 from tracker.head.past import Past
 from tracker.head.tracking_head import FrameFeatures, QueryDescriptors, TrackingHead
 from tracker.memory import BoundedMemory
+from tracker.progress import Share, in_silence, part_of
 from tracker.tracking.config import InferenceConfig
 from tracker.tracking.context import FollowedFrames, NearFrames
 from tracker.tracking.past import KeptPasts
@@ -28,6 +29,9 @@ from tracker.tracking.past import KeptPasts
 SMALLEST_CHUNK = 8
 SURE_ENOUGH = 0.5
 """Flow starts again in a new block from points that are visible and certain with more than this."""
+
+FLOW = 0.5
+"""Share of a block's time that flow takes, roughly: it depends on sizes, and on how many points."""
 
 SEEN = (10.0, -10.0)
 """Logits of visibility and of being uncertain that leave no doubt."""
@@ -127,10 +131,7 @@ class Follower:
 
     @torch.inference_mode()
     def push(
-        self,
-        features: FrameFeatures,
-        start: int,
-        on_share: Callable[[float], None] = lambda share: None,
+        self, features: FrameFeatures, start: int, on_share: Share = in_silence
     ) -> FollowedFrames:
         """Follow the points through the next block, whose first frame is `start`.
 
@@ -141,13 +142,14 @@ class Follower:
         offset = 0 if self.backward else self.near.num_frames
         if not self.backward:
             self._take_queries(features, start)
-        span = self._span(features, start, before)
+        span = self._span(features, start, before, part_of(on_share, 0, FLOW))
+        on_followed = on_share if span.flow is None else part_of(on_share, FLOW, 1)
         done, total = 0, max(1, int(self.active.sum()))
 
         def on_points(count: int) -> None:
             nonlocal done
             done += count
-            on_share(done / total)
+            on_followed(done / total)
 
         refines = self.head.config.iterations > 0 and self.config.iterations != 0
         standing = before & (refines and offset > 0 and length < self.config.context)
@@ -160,13 +162,14 @@ class Follower:
         self._remember(features, span.tracks)
         return span.tracks.select_frames(slice(0, length) if self.backward else slice(offset, None))
 
-    def _span(self, features: FrameFeatures, start: int, before: Tensor) -> Span:
+    def _span(self, features: FrameFeatures, start: int, before: Tensor, on_share: Share) -> Span:
         """Collect what is known before a block is followed.
 
         Args:
             features: of the block.
             start: first frame of the block.
             before: `(N,) bool`, the points that were followed up to this block.
+            on_share: called as flow is followed.
         """
         length, beside = features.num_frames, self.near.num_frames
         first = start if self.backward else start - beside
@@ -181,10 +184,12 @@ class Follower:
             mask[:, old] = before[:, None]
         flow = None
         if features.gray is not None and self.active.any():
-            flow = self._propose(features, first, before)
+            flow = self._propose(features, first, before, on_share)
         return Span(time_to_query, tracks, mask, flow)
 
-    def _propose(self, features: FrameFeatures, first: int, before: Tensor) -> FlowProposals:
+    def _propose(
+        self, features: FrameFeatures, first: int, before: Tensor, on_share: Share
+    ) -> FlowProposals:
         """Follow optical flow through a block, from queries in it and from tracks beside it.
 
         In the context itself the proposals are the tracks that are known.
@@ -193,6 +198,7 @@ class Follower:
             features: of the block.
             first: first frame of block and context.
             before: `(N,) bool`, the points that were followed up to this block.
+            on_share: called as links are followed.
         """
         length, beside = features.num_frames, self.near.num_frames
         xy = self.xy[:, None].repeat(1, length + beside, 1)
@@ -214,6 +220,7 @@ class Follower:
             features.size,
             first_image=first + part.start,
             memory=self.memory,
+            on_share=on_share,
         )
         xy[:, part] = torch.from_numpy(places).to(xy)
         certainty[:, part] = torch.from_numpy(certain).to(certainty)

@@ -22,6 +22,7 @@ from tracker.head import TrackingHead
 from tracker.head.tracking_head import FrameFeatures
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
+from tracker.progress import Share, in_silence
 from tracker.tracking.config import TrackerConfig
 from tracker.tracking.identity import Fingerprints
 from tracker.video.pixels import shrink_to_sizes
@@ -80,24 +81,33 @@ class TrackingModel(nn.Module):
             digest.update(weight.half().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def residuals(self, video: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def residuals(
+        self, video: Tensor, on_share: Share = in_silence
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Return content residuals `(B, L, S, C, h, w)` and each frame's slot `(T,)`.
 
         Args:
             video: `(B, T, 3, H, W)` in 0..1.
+            on_share: called as the backbone goes on.
         """
         if self.backbone is None:
             return None, None
-        volume = self.backbone(video)
+        volume = self.backbone(video, on_share)
         residuals = self.template.subtract(volume) if self.template else volume.features
         return residuals, volume.slot
 
-    def describe(self, frames: np.ndarray, before: np.ndarray | None = None) -> FrameFeatures:
+    def describe(
+        self,
+        frames: np.ndarray,
+        before: np.ndarray | None = None,
+        on_share: Share = in_silence,
+    ) -> FrameFeatures:
         """Compute the features of frames `(T, H, W, 3) uint8`.
 
         Args:
             frames: in order, of any size.
             before: earlier frames that the backbone may attend to as well.
+            on_share: called as the backbone goes on.
 
         Returns:
             Of `frames` alone.
@@ -106,14 +116,16 @@ class TrackingModel(nn.Module):
             UserError: a GPU has too little memory.
         """
         try:
-            return self._describe(frames, before)
+            return self._describe(frames, before, on_share)
         except torch.cuda.OutOfMemoryError as error:
             raise UserError(
                 f"the GPU ran out of memory with {len(frames)} frames at a time; lower "
                 "inference.block, backbone.window or fine_size, or run on the CPU"
             ) from error
 
-    def _describe(self, frames: np.ndarray, before: np.ndarray | None) -> FrameFeatures:
+    def _describe(
+        self, frames: np.ndarray, before: np.ndarray | None, on_share: Share
+    ) -> FrameFeatures:
         skipped = 0 if before is None else len(before)
         seen = frames if before is None else np.concatenate([before, frames])
         sizes = [self.config.fine_size]
@@ -121,7 +133,7 @@ class TrackingModel(nn.Module):
             sizes.append(self.backbone.config.input_size)
         videos = shrink_to_sizes(seen, sizes, self.device)
         fine, video = videos[0], videos[-1]
-        residuals, slot = self.residuals(video)
+        residuals, slot = self.residuals(video, on_share)
         # The temporal adapter sees the slots of earlier frames, too; they are left out after it.
         slot = None if slot is None else slot[skipped:]
         features = self.head.describe(residuals, slot, fine[:, skipped:])

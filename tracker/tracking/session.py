@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -9,10 +12,13 @@ from tracker.head.tracking_head import FrameFeatures
 from tracker.memory import BoundedMemory
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
-from tracker.progress import Progress, reported
+from tracker.progress import Progress, Share, reported
 from tracker.tracking.blocks import follow_blocks
 from tracker.tracking.model import TrackingModel
 from tracker.video.video import Video
+
+if TYPE_CHECKING:
+    from tracker.points.queries import QueriesLike
 
 READ_BACK = 64 * 2**20
 """Bytes of frames that are read at once on the way back in time."""
@@ -36,11 +42,11 @@ class TrackSession:
         self._last = (0, video.read(0, 0))
 
     @torch.inference_mode()
-    def track(self, queries: Queries, progress: Progress | bool | None = None) -> Tracks:
+    def track(self, queries: QueriesLike, progress: Progress | bool | None = None) -> Tracks:
         """Follow queries through the whole video, forwards and backwards in time.
 
         Args:
-            queries: in frames and pixels of the video.
+            queries: in frames and pixels of the video, whatever `Queries.of` takes.
             progress: as `PointTracker.track` takes it.
 
         Returns:
@@ -49,7 +55,7 @@ class TrackSession:
         Raises:
             UserError: a query lies outside the video, or frames cannot be decoded.
         """
-        tracker, video = self._tracker, self._video
+        tracker, video, queries = self._tracker, self._video, Queries.of(queries)
         queries.check(video.size, len(video))
         with reported(progress, len(video), "tracking") as on_progress:
             found = follow_blocks(
@@ -61,9 +67,11 @@ class TrackSession:
                 self._memory,
                 on_progress,
             )
-        return tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+        tracks = tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+        frames = video.source_frames
+        return replace(tracks, start=frames.start, stride=frames.step)
 
-    def _features(self, start: int, stop: int) -> FrameFeatures:
+    def _features(self, start: int, stop: int, on_share: Share) -> FrameFeatures:
         """Return the features of the block of frames `start..stop-1`."""
         key = ("features", start, stop)
         features = self._memory.find(key)
@@ -73,7 +81,7 @@ class TrackSession:
             lead = min(start, max(0, reach - (stop - start)))
             before = self._read(start - lead, start) if lead else None
             frames = self._read(start, stop)
-            features = self._tracker.describe(frames, before)
+            features = self._tracker.describe(frames, before, on_share)
             self._memory.keep(key, features, features.nbytes)
         return features
 

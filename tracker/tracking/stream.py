@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +19,10 @@ from tracker.tracking.context import FollowedFrames
 from tracker.tracking.follower import Follower
 from tracker.tracking.follower_state import follower_state, load_follower
 from tracker.tracking.model import TrackingModel
+from tracker.video.arrays import array_of_frames
+
+if TYPE_CHECKING:
+    from tracker.points.queries import QueriesLike
 
 FLOW_MEMORY = 96 * 2**20
 """Bytes of flow that a stream keeps: all pairs of frames within its context, at 640x360."""
@@ -47,13 +53,16 @@ class TrackStream:
         self.num_frames = 0
 
     @torch.inference_mode()
-    def push(self, frames: np.ndarray) -> Tracks:
-        """Return the tracks of the next frames `(T, H, W, 3) uint8`.
+    def push(self, frames: np.ndarray | Tensor | Sequence[Any]) -> Tracks:
+        """Return the tracks of the next frames.
 
         A point whose query frame has not come yet is invisible and stays at its query; once it
         comes, frames before it in the same push are followed, too. Frames of one push see each
         other; what was returned never changes. The tracks' queries count frames from the first of
         this push.
+
+        Args:
+            frames: `(T, H, W, 3) uint8`, a tensor `(T, 3, H, W) uint8`, or a list of pictures.
 
         Raises:
             UserError: frames of another size or type.
@@ -61,6 +70,7 @@ class TrackStream:
         width, height = self._size
         if len(frames) == 0:
             raise UserError("pushed no frames; push at least one")
+        frames = array_of_frames(frames)
         if frames.ndim != 4 or frames.shape[1:] != (height, width, 3) or frames.dtype != np.uint8:
             raise UserError(
                 f"pushed frames have shape {frames.shape} and type {frames.dtype}; this stream "
@@ -75,16 +85,18 @@ class TrackStream:
         queries = tracks.queries - np.array([start, 0, 0], np.float32)
         return replace(tracks, queries=queries)
 
-    def add(self, queries: Queries) -> None:
+    def add(self, queries: QueriesLike) -> None:
         """Follow more points from the next push on; their tracks come after those of the others.
 
         Args:
-            queries: in frames counted from the first that was pushed, and pixels. Their frames
-                may be to come, or among the last `inference.context` that were pushed.
+            queries: whatever `Queries.of` takes, in frames counted from the first that was
+                pushed, and pixels. Their frames may be to come, or among the last
+                `inference.context` that were pushed.
 
         Raises:
             UserError: a query lies outside the frame, or in one that is no longer held.
         """
+        queries = Queries.of(queries)
         queries.check(self._size, max(self.num_frames, int(queries.t.max(initial=0))) + 1)
         first = self.num_frames - self._follower.near.num_frames
         if len(queries) and int(queries.t.min()) < first:
@@ -93,7 +105,7 @@ class TrackStream:
                 f"add points in frames from {first} on"
             )
         self._follower.add(self._tracker.fine_queries(queries, self._size))
-        self.queries = Queries(np.concatenate([self.queries.txy, queries.txy]))
+        self.queries = self.queries + queries
 
     def remove(self, points: Sequence[int]) -> None:
         """Follow some of the points no longer; the others keep their order.
@@ -112,18 +124,19 @@ class TrackStream:
         if not kept:
             raise UserError("a stream follows at least one point; end it instead")
         self._follower.select(torch.tensor(kept, device=self._tracker.device))
-        self.queries = Queries(self.queries.txy[kept])
+        self.queries = self.queries[kept]
 
     def state(self) -> dict[str, Tensor]:
         """Return all that is needed to go on elsewhere, as tensors that safetensors can store."""
         width, height = self._size
-        mark = torch.frombuffer(bytearray(self._tracker.fingerprint.encode()), dtype=torch.uint8)
         state = {
-            "tracker": mark,
+            "tracker": _stored(self._tracker.fingerprint),
             "size": torch.tensor([width, height]),
             "num_frames": torch.tensor(self.num_frames),
             "queries": torch.from_numpy(self.queries.txy.copy()),
         }
+        if self.queries.names is not None:
+            state["names"] = _stored(json.dumps(self.queries.names))
         if self._before is not None:
             state["before"] = torch.from_numpy(self._before.copy())
         return state | follower_state(self._follower)
@@ -139,9 +152,11 @@ class TrackStream:
             UserError: it is no state, or one of another tracker or frame size.
         """
         try:
-            mark = bytes(state["tracker"].tolist()).decode()
+            mark = _text(state["tracker"])
+            names = json.loads(_text(state["names"])) if "names" in state else None
             width, height = (int(side) for side in state["size"])
-            queries, num_frames = Queries(state["queries"].numpy()), int(state["num_frames"])
+            queries = Queries(state["queries"].numpy(), names)
+            num_frames = int(state["num_frames"])
         except KeyError as error:
             raise UserError(f"this is not the state of a stream: {error} is missing") from error
         if mark != self._tracker.fingerprint:
@@ -170,3 +185,12 @@ class TrackStream:
         self._before = history[-window:].copy()
         self.num_frames += len(frames)
         return result
+
+
+def _stored(text: str) -> Tensor:
+    """Return a text as a tensor, for safetensors holds nothing else."""
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+
+
+def _text(stored: Tensor) -> str:
+    return bytes(stored.tolist()).decode()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
@@ -29,7 +29,11 @@ from tracker.tracking.model import TrackingModel
 from tracker.tracking.saving import find_folder, load_folder, save_folder
 from tracker.tracking.session import TrackSession
 from tracker.tracking.stream import TrackStream
-from tracker.video.video import Video
+from tracker.video.loading import load_video
+
+if TYPE_CHECKING:
+    from tracker.points.queries import QueriesLike
+    from tracker.video.loading import VideoLike
 
 TRACK_MEMORY = 256 * 2**20
 """Bytes that one call may keep for its way back in time."""
@@ -42,13 +46,14 @@ class PointTracker(TrackingModel):
     """Follows any point through any video; its parts are those of `TrackingModel`."""
 
     def track(
-        self, video: Video, queries: Queries, progress: Progress | bool | None = None
+        self, video: VideoLike, queries: QueriesLike, progress: Progress | bool | None = None
     ) -> Tracks:
         """Follow queries through a whole video, forwards and backwards in time.
 
         Args:
-            video: of any size and length; memory does not grow with its length.
-            queries: in frames and pixels of the video.
+            video: of any size and length, whatever `load_video` takes; memory does not grow with
+                the length of a file.
+            queries: in frames and pixels of the video, whatever `Queries.of` takes.
             progress: True shows a bar, False none, None one in notebooks for long videos; or a
                 function that is called with steps done and steps in all.
 
@@ -60,28 +65,29 @@ class PointTracker(TrackingModel):
         """
         return self.open(video, TRACK_MEMORY).track(queries, progress)
 
-    def open(self, video: Video, memory: int = SESSION_MEMORY) -> TrackSession:
+    def open(self, video: VideoLike, memory: int = SESSION_MEMORY) -> TrackSession:
         """Return a session, whose `track` may be called again and again for other points.
 
         Args:
-            video: of any size and length.
+            video: of any size and length, whatever `load_video` takes.
             memory: bytes of features and flow that may be kept for the next call; what has no
                 room is computed again, to the same result.
         """
-        return TrackSession(self.eval(), video, BoundedMemory(memory))
+        return TrackSession(self.eval(), load_video(video), BoundedMemory(memory))
 
-    def stream(self, queries: Queries, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
+    def stream(self, queries: QueriesLike, size: tuple[int, int], fps: float = 24.0) -> TrackStream:
         """Follow queries through frames as they come, causally and in constant memory.
 
         Args:
-            queries: in frames counted from the first that will be pushed, and pixels.
+            queries: in frames counted from the first that will be pushed, and pixels; whatever
+                `Queries.of` takes.
             size: `(W, H)` of those frames.
             fps: frames per second, to be kept in the tracks.
 
         Raises:
             UserError: a query lies outside the frame.
         """
-        return TrackStream(self.eval(), queries, size, fps)
+        return TrackStream(self.eval(), Queries.of(queries), size, fps)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move head and backbone, as `torch.nn.Module.to` does.

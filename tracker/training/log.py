@@ -73,7 +73,7 @@ class TrainingLog:
 
     def validating(self) -> None:
         """Show that a validation is going on, until its scores come."""
-        self._bar.set_description("validating")
+        self._bar.set_description_str("validating")
 
     def scores(self, step: int, scores: dict[str, float], picture: np.ndarray | None) -> None:
         """Record the scores of a validation, and its picture `(H, W, 3) uint8`."""
@@ -88,7 +88,7 @@ class TrainingLog:
             self._board.add_scalar(f"validation/{name}", value, step)
         if picture is not None:
             self._board.add_image("validation/picture", picture, step, dataformats="HWC")
-        self._bar.set_description("training", refresh=False)
+        self._bar.set_description_str("training", refresh=False)
         shown = [name for name in SHOWN if name in scores] or list(scores)[:2]
         self._scores = {SHOWN.get(name, name): f"{scores[name]:.3f}" for name in shown}
 

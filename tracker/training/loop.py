@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -23,83 +22,15 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
-from tracker.devices import bf16_pays, check_device
 from tracker.errors import UserError, log
 from tracker.extras import needs
+from tracker.training.config import TrainingConfig
 from tracker.training.log import TrainingLog
+from tracker.training.optimizers import open_optimizers
 from tracker.training.run_folder import RunFolder
 
 with needs("train"):
     from accelerate import Accelerator
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How to train.
-
-    Attributes:
-        max_steps: optimiser steps in all.
-        max_minutes: wall-clock limit over all starts of the run; None for none. The learning
-            rate follows whichever of the two limits is nearer.
-        batch_size: clips a step and process.
-        learning_rate: at its peak.
-        warmup: share of the run until the peak.
-        weight_decay: of AdamW.
-        beta2: memory of AdamW's second moments.
-        clip_norm: the largest norm of the gradient.
-        ema: decay of the averaged weights, which are validated and saved; 0 takes the latest, for
-            tasks that keep an average of their own.
-        precision: `no`, `bf16` or `fp16` (accelerate's mixed precision); `auto` is bf16 where it
-            is faster, as torch says of the device.
-        workers: processes that make batches ahead of time; 0 makes them in line.
-        seed: of weights and data.
-        validate_every: steps from one validation to the next.
-        checkpoint_every: steps from one checkpoint to the next.
-        picture_every: steps from one picture to the next.
-    """
-
-    max_steps: int = 100_000
-    max_minutes: float | None = None
-    batch_size: int = 1
-    learning_rate: float = 5e-4
-    warmup: float = 0.05
-    weight_decay: float = 1e-4
-    beta2: float = 0.999
-    clip_norm: float = 1.0
-    ema: float = 0.999
-    precision: str = "no"
-    workers: int = 1
-    seed: int = 0
-    validate_every: int = 1000
-    checkpoint_every: int = 200
-    picture_every: int = 5000
-
-    def __post_init__(self) -> None:
-        for name in ("max_steps", "batch_size", "validate_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UserError(f"training.{name}={getattr(self, name)} must be 1 or more")
-        if self.precision not in ("no", "bf16", "fp16", "auto"):
-            raise UserError(f"training.precision={self.precision} must be no, bf16, fp16 or auto")
-        if self.workers < 0 or self.picture_every < 1:
-            raise UserError("training.workers must be 0 or more, picture_every 1 or more")
-        if self.max_minutes is not None and not self.max_minutes > 0:
-            raise UserError(
-                f"training.max_minutes={self.max_minutes} must be more than 0, or null for no limit"
-            )
-        for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"training.{name}={getattr(self, name)} must be more than 0")
-        if not self.weight_decay >= 0:
-            raise UserError(f"training.weight_decay={self.weight_decay} must be 0 or more")
-        for name in ("warmup", "ema", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"training.{name}={getattr(self, name)} must be 0 or more, below 1")
-
-    def mixed_precision(self) -> str:
-        """Return `no`, `bf16` or `fp16`, as accelerate takes it."""
-        if self.precision != "auto":
-            return self.precision
-        return "bf16" if bf16_pays(check_device("auto")) else "no"
 
 
 class Task(Protocol):
@@ -214,15 +145,9 @@ class TrainingLoop(Generic[AnyTask]):
         accelerator: Accelerator,
     ) -> None:
         self.task, self.config, self.run, self.accelerator = task, config, run, accelerator
-        trained = [p for p in task.model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            trained,
-            lr=config.learning_rate,
-            betas=(0.9, config.beta2),
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-        self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
+        optimizers = open_optimizers(config, task.model, task.averaged)
+        self.model, *self.optimizers = accelerator.prepare(task.model, *optimizers)
+        self.peaks = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         self.ema = AveragedModel(
             task.averaged, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True
         )
@@ -299,9 +224,10 @@ class TrainingLoop(Generic[AnyTask]):
 
     def _train_step(self, batch: Any) -> tuple[dict[str, float], float]:
         """Take one optimiser step; return the losses and the learning rate."""
-        rate = self.config.learning_rate * one_cycle(self.progress(), self.config.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        share = one_cycle(self.progress(), self.config.warmup)
+        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = share * peak
         self.model.train()
         inputs = self.task.inputs(batch.to(self.accelerator.device))
         with self.accelerator.autocast():
@@ -315,13 +241,15 @@ class TrainingLoop(Generic[AnyTask]):
                 f"the loss became {values['loss']} at step {self.step}; the batch's seeds are in "
                 f"{path}; lower training.learning_rate and resume"
             )
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(losses["loss"])
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.task.after_step(self.progress())
         self.ema.update_parameters(self.task.averaged)
-        return values, rate
+        return values, share * self.config.learning_rate
 
     def _validate(self, log: TrainingLog) -> None:
         """Score the averaged weights; keep them if they are the best."""
@@ -341,7 +269,7 @@ class TrainingLoop(Generic[AnyTask]):
                 {
                     "model": self.task.model.state_dict(),
                     "ema": self.ema.state_dict(),
-                    "optimizer": self.optimizer.state_dict(),
+                    "optimizers": [o.state_dict() for o in self.optimizers],
                     "step": self.step,
                     "seconds": self.seconds,
                     "best": self.best,
@@ -358,7 +286,8 @@ class TrainingLoop(Generic[AnyTask]):
         try:
             self.task.model.load_state_dict(state["model"])
             self.ema.load_state_dict(state["ema"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
         except (KeyError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"{self.run.checkpoint} is of another version of this software; use another "

@@ -99,6 +99,19 @@ def tensor_frames(tensor: Tensor) -> np.ndarray:
     return array
 
 
+def array_of_frames(frames: np.ndarray | Tensor | Sequence[Any]) -> np.ndarray:
+    """Return frames in memory as one array with its channels last, whatever held them.
+
+    Raises:
+        UserError: a tensor of another shape, or a list of other things.
+    """
+    if is_tensor(frames):
+        return tensor_frames(frames)
+    if isinstance(frames, np.ndarray):
+        return frames
+    return listed_frames(cast("Sequence[Any]", frames))  # `is_tensor` rules nothing out for mypy
+
+
 def listed_frames(frames: Sequence[Any]) -> np.ndarray:
     """Stack a list of pictures: arrays, tensors `(3, H, W)`, Pillow images or files of images.
 

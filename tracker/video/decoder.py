@@ -59,6 +59,8 @@ class FileSource:
         self._cursor: _Cursor | None = None
         try:
             self.info = self._probe()
+        except UserError:
+            raise
         except _ffmpeg_errors() as error:
             raise UserError(
                 f"{path} is not a video that ffmpeg can read ({_reason(error)}); "

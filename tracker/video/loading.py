@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracker.errors import UserError
-from tracker.video.arrays import ArraySource, is_tensor, listed_frames, tensor_frames
+from tracker.video.arrays import ArraySource, array_of_frames, is_tensor
 from tracker.video.decoder import FileSource
 from tracker.video.image_files import (
     IMAGE_SUFFIXES,
@@ -26,11 +26,11 @@ from tracker.video.video import Video
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Source = str | Path | np.ndarray | Tensor | Sequence[Any] | Video
+    VideoLike = str | Path | np.ndarray | Tensor | Sequence[Any] | Video
 
 
 def load_video(
-    source: Source,
+    source: VideoLike,
     start: int = 0,
     stop: int | None = None,
     stride: int = 1,
@@ -78,7 +78,7 @@ def probe(path: str | Path) -> VideoInfo:
     return load_video(path).info
 
 
-def open_source(source: Source, fps: float | None, deinterlace: bool = False) -> FrameSource:
+def open_source(source: VideoLike, fps: float | None, deinterlace: bool = False) -> FrameSource:
     """Choose the reader for whatever holds frames.
 
     Raises:
@@ -87,12 +87,9 @@ def open_source(source: Source, fps: float | None, deinterlace: bool = False) ->
     rate = fps or DEFAULT_FPS
     if isinstance(source, str | Path):
         return _open_path(str(source), fps, deinterlace)
-    if is_tensor(source):
-        return ArraySource(tensor_frames(source), rate, name="tensor")
-    if isinstance(source, np.ndarray):
-        return ArraySource(source, rate, name="array")
-    if isinstance(source, list | tuple):
-        return ArraySource(listed_frames(source), rate, name="list")
+    if isinstance(source, np.ndarray | list | tuple) or is_tensor(source):
+        name = "tensor" if is_tensor(source) else "array" if hasattr(source, "shape") else "list"
+        return ArraySource(array_of_frames(source), rate, name)
     raise UserError(
         f"a video cannot be read from {type(source).__name__}; give a path, an array (T, H, W, 3), "
         "a tensor (T, 3, H, W) or a list of pictures"
@@ -101,6 +98,10 @@ def open_source(source: Source, fps: float | None, deinterlace: bool = False) ->
 
 def _open_path(source: str, fps: float | None, deinterlace: bool) -> FrameSource:
     rate = fps or DEFAULT_FPS
+    if not source:
+        raise UserError("the video's name is empty; give the path of a file or folder")
+    if "://" in source:
+        raise UserError(f"{source} is an address; download it, and give the file")
     path = Path(os.path.expanduser(source))
     if not os.path.exists(path):  # False too for what cannot be a name, where Path raises
         files = files_of_pattern(str(path))
@@ -129,4 +130,6 @@ def _map_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path} is not a readable .npy array of frames ({error})") from error
+        raise UserError(
+            f"{path} is not a readable .npy array of frames ({error}); save uint8 (T, H, W, 3)"
+        ) from error

@@ -74,6 +74,11 @@ class Video:
         """Frames per second of the range: less than the file's where a stride leaves frames out."""
         return self.info.fps / self._range.step
 
+    @property
+    def source_frames(self) -> range:
+        """Which frames of the whole source these are, such as `range(100, 400, 2)`."""
+        return self._range
+
     def __len__(self) -> int:
         return self.num_frames
 
@@ -146,7 +151,8 @@ class Video:
         """
         if stride < 1:
             raise UserError(f"stride {stride} is not a positive number of frames")
-        chosen = self._range[slice(start, stop, stride)] if start >= 0 else range(0)
+        counted = start >= 0 and (stop is None or stop >= 0)
+        chosen = self._range[slice(start, stop, stride)] if counted else range(0)
         if len(chosen) == 0:
             raise UserError(
                 f"no frames from {start} to {'the end' if stop is None else stop} in {self.name}, "

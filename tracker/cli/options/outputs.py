@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import chain, count
 from pathlib import Path
 
-import numpy as np
-
 from tracker.errors import UserError
-from tracker.files import prepare_output_dir
-from tracker.points.drawing import DrawingStyle, contact_sheet, overlay, write_image
+from tracker.files import results_folder
+from tracker.formats.registry import FORMATS, check_installed, format_of
+from tracker.points.drawing import DrawingStyle, contact_sheet, write_image
 from tracker.points.tracks import Tracks
-from tracker.progress import Progress
 from tracker.video.video import Video
-from tracker.video.writing import write_video
 
 KINDS = ("npz", "csv", "png", "mp4")
-"""What can be written, in the order of writing."""
+"""What a run writes, in this order; formats of other programs come after them."""
 
-OTHER_KINDS = {"avi", "gif", "h5", "jpeg", "jpg", "json", "mkv", "mov", "parquet", "webm"}
+OTHER_KINDS = {"avi", "gif", "jpeg", "jpg", "mkv", "mov", "txt", "webm"}
 """What people would like to be written by its name; a folder of such a name is no one's wish."""
 
 DEFAULT_STYLE = DrawingStyle()
@@ -38,13 +37,14 @@ def add_output_options(command: argparse.ArgumentParser, default: str) -> None:
     written.add_argument(
         "--out",
         metavar="PATH",
-        help="a folder, or a single file that ends in .npz, .csv, .png or .mp4; "
-        f"default: {default}, numbered",
+        help="a folder, or a single file that ends in .npz, .csv, .png, .mp4, or as a format of "
+        f"another program does; default: {default}, numbered",
     )
     written.add_argument(
         "--save",
         metavar="KIND,...",
-        help=f"which files to write into the folder; default: {','.join(KINDS)}",
+        help=f"which files to write into the folder; default: {','.join(KINDS)}; also formats of "
+        "other programs, such as nuke,sleap: see `vjepa-tracker convert --help`",
     )
     written.add_argument(
         "--overwrite", action="store_true", help="replace tracks that are there already"
@@ -85,21 +85,24 @@ class OutputFiles:
     """What a run writes.
 
     Attributes:
-        paths: a file for each of some `KINDS`.
+        paths: files, each with its kind, one of `KINDS` or a format of another program.
         stale: what an earlier run left in the folder, or files of two runs would stand there.
     """
 
-    paths: dict[str, Path]
+    paths: dict[Path, str]
     stale: list[Path] = field(default_factory=list)
 
-    def prepare(self) -> None:
-        """Make the folders, and prove that they can be written to.
+    @contextmanager
+    def folders(self) -> Iterator[None]:
+        """Make the folders, and prove that they can be written to; leave no empty ones.
 
         Raises:
             UserError: they cannot.
         """
-        for folder in {path.parent for path in self.paths.values()}:
-            prepare_output_dir(folder)
+        with ExitStack() as stack:
+            for folder in {path.parent for path in self.paths}:
+                stack.enter_context(results_folder(folder))
+            yield
 
     def write(
         self,
@@ -123,19 +126,26 @@ class OutputFiles:
 
         for path in self.stale:
             path.unlink(missing_ok=True)
-        for kind, path in self.paths.items():
-            if kind in ("npz", "csv"):
+        for path, kind in self.paths.items():
+            if kind == "npz":
                 tracks.save(path)
+            elif kind in FORMATS:
+                tracks.save(path, kind)
             elif kind == "png":
                 write_image(path, contact_sheet(video, tracks, style=style))
             else:
                 with progress_bar("drawing", total=len(video)) as progress:
-                    pictures = overlay(video, tracks, truth, style)
-                    write_video(path, _counted(pictures, len(video), progress), video.fps)
+                    tracks.render(video, path, style, truth, progress)
             yield path
 
 
-def choose_files(out: str | None, save: str | None, overwrite: bool, default: Path) -> OutputFiles:
+def choose_files(
+    out: str | None,
+    save: str | None,
+    overwrite: bool,
+    default: Path,
+    taken: Collection[Path] = (),
+) -> OutputFiles:
     """Return what is to be written.
 
     Args:
@@ -143,28 +153,78 @@ def choose_files(out: str | None, save: str | None, overwrite: bool, default: Pa
         save: kinds with commas between them, or None for all.
         overwrite: whether files that are there may be replaced.
         default: a folder; where it holds tracks, the same name with the next free number.
+        taken: folders that other videos of the run have.
 
     Raises:
         UserError: there is no such kind, or something would be overwritten.
     """
-    kinds = _choose_kinds(save)
+    kinds = choose_kinds(save)
+    if out == "":
+        raise UserError("--out is empty; name a folder, or a file such as result.mp4")
     if out is None:
-        folder = free_folder(default, lambda f: bool(_tracks_in(f)) and not overwrite)
+        folder = free_folder(
+            default, lambda f: f in taken or (bool(_tracks_in(f)) and not overwrite)
+        )
     else:
         folder = Path(out)
         suffix = folder.suffix[1:].lower()
-        if suffix in KINDS and not folder.is_dir():
+        kind = suffix if suffix in KINDS and suffix not in FORMATS else format_of(folder)
+        if kind is not None and not folder.is_dir():
             if save is not None:
                 raise UserError(f"--out {out} is one file; leave out --save, or name a folder")
             if folder.exists() and not overwrite:
                 raise UserError(f"{out} is there already; add --overwrite to replace it")
-            return OutputFiles({suffix: folder})
+            _check_installed(kind, folder)
+            return OutputFiles({folder: kind})
         if suffix in OTHER_KINDS and not folder.exists():
             names = ", ".join(f".{kind}" for kind in KINDS)
             raise UserError(f"--out {out}: files end in {names}; name one of those, or a folder")
-        if _tracks_in(folder) and not overwrite:
-            raise UserError(f"{out} holds tracks; add --overwrite to replace them, or choose --out")
-    return OutputFiles({kind: folder / f"tracks.{kind}" for kind in kinds}, _tracks_in(folder))
+        _check_free(folder, overwrite)
+    return _files_in(folder, kinds)
+
+
+def choose_files_of_one(
+    out: str, save: str | None, overwrite: bool, name: str, taken: Collection[Path]
+) -> OutputFiles:
+    """Return what is to be written of one of several videos, in a folder of its own in `out`.
+
+    Args:
+        out: a folder.
+        save: kinds with commas between them, or None for all.
+        overwrite: whether files that are there may be replaced.
+        name: of the video's folder, numbered where another of the run has it.
+        taken: folders that other videos of the run have.
+
+    Raises:
+        UserError: there is no such kind, or something would be overwritten.
+    """
+    folder = free_folder(Path(out) / name, lambda f: f in taken)
+    _check_free(folder, overwrite)
+    return _files_in(folder, choose_kinds(save))
+
+
+def check_folder(out: str) -> None:
+    """Check that `--out` may be a folder of several videos' results.
+
+    Raises:
+        UserError: it is the name of one file.
+    """
+    suffix = Path(out).suffix[1:].lower()
+    one_file = suffix in KINDS or suffix in OTHER_KINDS or format_of(Path(out)) is not None
+    if one_file and not Path(out).is_dir():
+        raise UserError(f"--out {out} is one file for several videos; name a folder")
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if _tracks_in(folder) and not overwrite:
+        raise UserError(f"{folder} holds tracks; add --overwrite to replace them, or choose --out")
+
+
+def _files_in(folder: Path, kinds: list[str]) -> OutputFiles:
+    paths = {folder / f"tracks{suffix}": kind for kind in kinds for suffix in _suffixes(kind)}
+    for path, kind in paths.items():
+        _check_installed(kind, path)
+    return OutputFiles(paths, _tracks_in(folder))
 
 
 def free_folder(default: Path, taken: Callable[[Path], bool]) -> Path:
@@ -173,22 +233,32 @@ def free_folder(default: Path, taken: Callable[[Path], bool]) -> Path:
     return next(folder for folder in chain([default], numbered) if not taken(folder))
 
 
-def _choose_kinds(save: str | None) -> list[str]:
+def choose_kinds(save: str | None) -> list[str]:
+    """Return the kinds of files that `--save` names, all of `KINDS` without it.
+
+    Raises:
+        UserError: there is no such kind.
+    """
     names = list(KINDS) if save is None else [name.strip() for name in save.split(",")]
-    wrong = [name for name in names if name not in KINDS]
+    known = list(dict.fromkeys([*KINDS, *FORMATS]))
+    wrong = [name for name in names if name not in known]
     if wrong:
-        raise UserError(f"--save {wrong[0]!r} is not one of {', '.join(KINDS)}")
-    return [kind for kind in KINDS if kind in names]
+        near = get_close_matches(wrong[0], known, n=1)
+        hint = f"; the nearest is {near[0]}" if near else ""
+        raise UserError(f"--save {wrong[0]!r} is not one of {', '.join(known)}{hint}")
+    return [kind for kind in known if kind in names]
+
+
+def _suffixes(kind: str) -> tuple[str, ...]:
+    return FORMATS[kind].suffixes if kind in FORMATS else (f".{kind}",)
+
+
+def _check_installed(kind: str, path: Path) -> None:
+    if kind in FORMATS:
+        check_installed(kind, path)
 
 
 def _tracks_in(folder: Path) -> list[Path]:
-    paths = (folder / f"tracks.{kind}" for kind in KINDS)
+    kinds = dict.fromkeys([*KINDS, *FORMATS])
+    paths = (folder / f"tracks{suffix}" for kind in kinds for suffix in _suffixes(kind))
     return [path for path in paths if path.exists()]
-
-
-def _counted(
-    pictures: Iterable[np.ndarray], total: int, progress: Progress
-) -> Iterator[np.ndarray]:
-    for number, picture in enumerate(pictures, start=1):
-        yield picture
-        progress(number, total)

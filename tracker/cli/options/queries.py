@@ -17,11 +17,17 @@ def add_query_options(track: argparse.ArgumentParser) -> None:
     points.add_argument(
         "--grid", type=int, metavar="N", help="an NxN grid over the frame (10) or each object (16)"
     )
-    points.add_argument("--points", nargs="+", metavar="t,x,y", help="points one by one")
+    points.add_argument(
+        "--points",
+        nargs="+",
+        metavar="[NAME=]t,x,y",
+        help="points one by one, such as 0,120,64 or 'left eye=0,120,64'",
+    )
     points.add_argument(
         "--queries",
         metavar="FILE",
-        help=".csv, .json or .npz of t,x,y, or the tracks of an earlier run",
+        help=".csv, .json or .npz of t,x,y, the tracks of an earlier run, or labels of DeepLabCut "
+        "(.csv), SLEAP (.slp), CVAT (.xml), napari (.csv), VOT (query_*.txt)",
     )
     points.add_argument(
         "--queries-from",
@@ -70,7 +76,7 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
     Raises:
         UserError: options that exclude each other, or queries that do not fit the video.
     """
-    _check_options(args)
+    check_query_options(args)
     if not 0 <= args.at < len(video):
         raise UserError(f"--at {args.at} is not a frame of the video (0..{len(video) - 1})")
     if args.queries_from is not None:
@@ -80,7 +86,7 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
     elif args.points:
         queries = Queries.parse(args.points)
     elif args.queries:
-        queries = Queries.load(args.queries)
+        queries = Queries.load(args.queries, video.source_frames)
     else:
         frames = choose_query_frames(args, video)
         queries = Queries.concat([_place(args, video, t) for t in frames])
@@ -90,7 +96,12 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
     return queries.check(video.size, len(video))
 
 
-def _check_options(args: argparse.Namespace) -> None:
+def check_query_options(args: argparse.Namespace) -> None:
+    """Check that the options fit each other, whatever the video.
+
+    Raises:
+        UserError: they exclude each other.
+    """
     sources = {
         "--points": args.points,
         "--queries": args.queries,

@@ -1,1 +1,1 @@
-"""Commands that show what runs left: curves and tables."""
+"""Commands that take up what runs left: tracks for other programs, curves and tables."""

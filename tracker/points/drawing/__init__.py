@@ -6,13 +6,16 @@ Neighbours have different colours.
 
 from tracker.points.drawing.colours import point_colours
 from tracker.points.drawing.marks import DrawingStyle, draw_tracks
-from tracker.points.drawing.pictures import contact_sheet, overlay, write_image
+from tracker.points.drawing.notebook import as_html
+from tracker.points.drawing.pictures import contact_sheet, overlay, query_sheet, write_image
 
 __all__ = [
     "DrawingStyle",
+    "as_html",
     "contact_sheet",
     "draw_tracks",
     "overlay",
     "point_colours",
+    "query_sheet",
     "write_image",
 ]

@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 
 import numpy as np
 
-from tracker.points.tracks import Tracks
+from tracker.points.drawn import DrawnTracks
 
 PALETTE = np.array(
     [
@@ -23,7 +23,7 @@ REMEMBERED = 4
 """Points of a cell that the next ones differ from."""
 
 
-def point_colours(tracks: Tracks) -> np.ndarray:
+def point_colours(tracks: DrawnTracks) -> np.ndarray:
     """Return a row of `PALETTE` for each point, `(N, 3) uint8`, by where its track starts.
 
     Point by point, the colour is taken that is least like those of the points beside it.

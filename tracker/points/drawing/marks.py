@@ -10,8 +10,8 @@ import numpy as np
 
 from tracker.errors import UserError
 from tracker.points.drawing.colours import point_colours
+from tracker.points.drawn import DrawnTracks
 from tracker.points.geometry import inside_frame
-from tracker.points.tracks import Tracks
 
 DARK = (16, 16, 16)
 """Outlines, by which bright dots are seen on bright ground."""
@@ -55,7 +55,7 @@ class DrawingStyle:
 
 def draw_tracks(
     frame: np.ndarray,
-    tracks: Tracks,
+    tracks: DrawnTracks,
     t: int,
     style: DrawingStyle | None = None,
     colours: np.ndarray | None = None,

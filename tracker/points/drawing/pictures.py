@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from tracker.errors import UserError
 from tracker.files import atomic_path
 from tracker.points.drawing.colours import point_colours
 from tracker.points.drawing.marks import DrawingStyle, draw_tracks, write_text
-from tracker.points.tracks import Tracks
+from tracker.points.drawn import DrawnTracks
 from tracker.video.video import Video
 
 SMALLEST_SIDE = 480
@@ -24,9 +25,15 @@ as long as encoders still take them."""
 CELL_WIDTH = 480
 """Pixels, of a contact sheet."""
 
+MOST_PATHS = 300
+"""Points of a small sheet without a video."""
+
 
 def overlay(
-    video: Video, tracks: Tracks, truth: Tracks | None = None, style: DrawingStyle | None = None
+    video: Video,
+    tracks: DrawnTracks,
+    truth: DrawnTracks | None = None,
+    style: DrawingStyle | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield every frame with its tracks.
 
@@ -41,7 +48,7 @@ def overlay(
     """
     colours = point_colours(tracks)
     for t, frame in enumerate(video.frames()):
-        enlarged = _enlarge(frame)
+        enlarged = enlarge(frame)
         picture = draw_tracks(enlarged, tracks, t, style, colours)
         if truth is not None:
             divider = np.full((picture.shape[0], 4, 3), 255, np.uint8)
@@ -52,7 +59,8 @@ def overlay(
         yield picture
 
 
-def _enlarge(frame: np.ndarray) -> np.ndarray:
+def enlarge(frame: np.ndarray) -> np.ndarray:
+    """Return a frame `(H, W, 3)` that is large enough to be drawn into."""
     shorter, longer = sorted(frame.shape[:2])
     factor = min(-(-SMALLEST_SIDE // shorter), LONGEST_SIDE // longer)
     if factor <= 1:
@@ -67,23 +75,86 @@ def _label(picture: np.ndarray, text: str) -> None:
 
 def contact_sheet(
     video: Video,
-    tracks: Tracks,
+    tracks: DrawnTracks,
     columns: int = 4,
     rows: int = 2,
     style: DrawingStyle | None = None,
 ) -> np.ndarray:
     """Return one picture of `columns` x `rows` frames spread evenly over the video."""
-    count = min(columns * rows, len(video))
-    times = np.unique(np.linspace(0, len(video) - 1, count).round().astype(int))
+    times = spread(len(video), columns * rows)
+    frames = (_resize(video[t], CELL_WIDTH) for t in times)
+    return _sheet(frames, tracks, times, times, columns, style)
+
+
+def query_sheet(
+    video: Video, places: DrawnTracks, frames: Sequence[int], style: DrawingStyle | None = None
+) -> np.ndarray:
+    """Return one picture of frames with the points that are asked for in them.
+
+    Args:
+        video: of any size.
+        places: of the points, one for each of `frames`; visible where they are asked for.
+        frames: numbers of frames; of more than 16, so many are chosen evenly.
+        style: how points are drawn; None as by default.
+
+    Returns:
+        `(H, W, 3) uint8`: of one frame in about its own size, of several as a contact sheet.
+    """
+    chosen = spread(len(frames), 16)
+    width = CELL_WIDTH if len(chosen) > 1 else min(max(video.size[0], 2 * CELL_WIDTH), LONGEST_SIDE)
+    pictures = (_resize(video[frames[i]], width) for i in chosen)
+    alone = replace(style or DrawingStyle(), trail=0, visible=True)
+    return _sheet(pictures, places, chosen, [frames[i] for i in chosen], 4, alone)
+
+
+def path_sheet(tracks: DrawnTracks) -> np.ndarray:
+    """Return a small contact sheet of paths on dark frames, where there is no video.
+
+    Of more than `MOST_PATHS` points, so many are chosen evenly; sides stay below 1000 pixels.
+    """
+    shown = tracks.select_points(spread(len(tracks), MOST_PATHS))
+    times = spread(tracks.xy.shape[1], 8)
+    factor = min(240 / tracks.size[0], 240 / tracks.size[1])
+    width, height = (max(1, round(side * factor)) for side in tracks.size)
+    blank = np.full((height, width, 3), 40, np.uint8)
+    style = DrawingStyle(trail=max(12, tracks.xy.shape[1] // 8))
+    return _sheet([blank] * len(times), shown, times, times, 4, style)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return up to `most` of the numbers `0..count-1`, spread evenly, with both ends."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
+
+
+def _resize(frame: np.ndarray, width: int) -> np.ndarray:
+    height = max(1, round(frame.shape[0] * width / frame.shape[1]))
+    way = cv2.INTER_AREA if frame.shape[1] > width else cv2.INTER_CUBIC
+    return cv2.resize(frame, (width, height), interpolation=way)
+
+
+def _sheet(
+    pictures: Iterable[np.ndarray],
+    tracks: DrawnTracks,
+    times: Sequence[int],
+    numbers: Sequence[int],
+    columns: int,
+    style: DrawingStyle | None,
+) -> np.ndarray:
+    """Draw tracks on pictures, each at its time, and lay them out in rows.
+
+    Args:
+        pictures: `(H, W, 3) uint8`, all of one size.
+        tracks: what is drawn.
+        times: of `tracks`, one for each picture.
+        numbers: of the frames, as they are written into the pictures.
+        columns: pictures in a row.
+        style: how points are drawn.
+    """
     colours = point_colours(tracks)
     cells = []
-    for t in times:
-        frame = video.read(t, t + 1)[0]
-        height = round(frame.shape[0] * CELL_WIDTH / frame.shape[1])
-        way = cv2.INTER_AREA if frame.shape[1] > CELL_WIDTH else cv2.INTER_CUBIC
-        cell = cv2.resize(frame, (CELL_WIDTH, max(height, 1)), interpolation=way)
-        cells.append(draw_tracks(cell, tracks, t, style, colours))
-        _label(cells[-1], f"frame {t}")
+    for picture, t, number in zip(pictures, times, numbers, strict=True):
+        cells.append(draw_tracks(picture, tracks, t, style, colours))
+        _label(cells[-1], f"frame {number}")
     columns = min(columns, len(cells))
     blank = np.zeros_like(cells[0])
     cells += [blank] * (-len(cells) % columns)

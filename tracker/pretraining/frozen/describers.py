@@ -16,9 +16,9 @@ from torch import Tensor
 from tracker.datasets.clips import ProceduralClips
 from tracker.errors import UserError
 from tracker.features.backbone import FrozenBackbone
+from tracker.features.sources import random_encoder
 from tracker.features.template import PositionalTemplate
 from tracker.features.template_fitter import TemplateFitter
-from tracker.pretraining.architecture import random_model
 from tracker.pretraining.distill.teachers import Teacher
 from tracker.progress import nested_bar
 from tracker.tracking.model import TrackingModel
@@ -46,7 +46,7 @@ def describe_by_backbone(
 def random_backbone(backbone: FrozenBackbone) -> FrozenBackbone:
     """Return the same architecture, read in the same way, with random weights."""
     settings = replace(backbone.config, dtype="float32")
-    return FrozenBackbone(settings, random_model(backbone.architecture))
+    return FrozenBackbone(settings, random_encoder(backbone.architecture))
 
 
 def fit_template(

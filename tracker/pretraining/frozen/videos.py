@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -76,17 +77,22 @@ def annotated(path: str | Path) -> list[TrackedVideo]:
     Raises:
         UserError: it cannot be read.
     """
-    return _read_all(TapVid("tapvid", path))
+    return read_videos(TapVid("tapvid", path))
 
 
 def rendered(scenes: int, frames: int = 16, points: int = 48) -> list[TrackedVideo]:
     """Render scenes of built-in pictures that no training reaches."""
     config = SceneConfig(frames=frames, points=points, motion=FAST)
-    return _read_all(ProceduralBenchmark(scenes=scenes, config=config))
+    return read_videos(ProceduralBenchmark(scenes=scenes, config=config))
 
 
-def _read_all(benchmark: Benchmark) -> list[TrackedVideo]:
-    return [_of_sample(name, load()) for name, load in benchmark]
+def read_videos(benchmark: Benchmark, limit: int | None = None) -> list[TrackedVideo]:
+    """Read a benchmark's videos, or the first so many.
+
+    Raises:
+        UserError: one cannot be read.
+    """
+    return [_of_sample(name, load()) for name, load in islice(benchmark, limit)]
 
 
 def _of_sample(name: str, sample: Sample) -> TrackedVideo:

@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 
 from tracker.errors import UserError
 from tracker.features.backbone import FrozenBackbone
-from tracker.files import atomic_path, prepare_output_dir
+from tracker.files import atomic_path
 from tracker.progress import nested_bar
 
 Pooling = Literal["attentive", "average"]
@@ -280,7 +280,6 @@ def video_features(
 
 def write_results(path: Path, backbone: str, results: Sequence[ProbeResult]) -> None:
     """Write the table as JSON."""
-    prepare_output_dir(path.parent)
     with atomic_path(path) as partial:
         content = {"backbone": backbone, "results": [vars(result) for result in results]}
         partial.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,1 @@
+"""Commands about backbones: converting checkpoints, comparing encoders."""

@@ -1,0 +1,1 @@
+"""Commands that fit `vjepa-tracker` into a shell."""

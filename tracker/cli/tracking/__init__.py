@@ -1,0 +1,1 @@
+"""What `track` does with each video that it is given."""

@@ -1,0 +1,1 @@
+"""Encoders of pictures: each frame is described on its own."""

@@ -1,0 +1,226 @@
+"""One video of a visitor, with the points on it and their tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from tracker.errors import UserError
+from tracker.memory import BoundedMemory
+from tracker.points.tracks import Tracks
+from tracker.registry import Tracker
+from tracker.video.loading import load_video
+from tracker.video.video import Video
+from tracker.web.board import Board, Marks, Point
+from tracker.web.drawing import View
+from tracker.web.following import Ask, follow
+from tracker.web.limits import Limits
+from tracker.web.pictures import FramePictures
+
+if TYPE_CHECKING:
+    from tracker.tracking.config import TrackerConfig
+    from tracker.tracking.session import TrackSession
+
+FEATURE_MEMORY = 512 * 2**20
+"""Bytes of features and flow that are kept of a visitor's video from one run to the next."""
+
+TRACK_BYTES = 16
+"""Of a point in a frame, with what belongs to it."""
+
+
+class Stopped(Exception):  # noqa: N818  it is no error that somebody pressed Stop
+    """The visitor stopped the run, or left."""
+
+
+class Work:
+    """A video, its points and tracks; used by several threads at once.
+
+    Args:
+        path: of the video.
+        number: of the video among those that its visitor opened.
+        tracker: follows the points.
+        limits: what a video may be.
+
+    Raises:
+        UserError: no video, a damaged one, or one beyond the limits.
+    """
+
+    def __init__(self, path: Path, number: int, tracker: Tracker, limits: Limits) -> None:
+        self._path = path
+        self.number = number
+        video = self.reopened()
+        limits.check_video(video)
+        self.name, self.size = video.name, video.size
+        self.num_frames, self.fps = len(video), video.fps
+        self.pictures = FramePictures(self.reopened())
+        self.board = Board(video.size, len(video), limits.points)
+        self.lock = RLock()
+        """Held while the board is read or changed; not while tracking."""
+        self._ask = _asker(tracker, video)
+        self._running = Lock()
+        self._is_stopped = False
+        # Of all points twice, so that a step can be undone without following anew.
+        self._tracks = BoundedMemory(2 * TRACK_BYTES * limits.points * limits.frames)
+        self._latest: dict[int, Marks] = {}
+
+    def reopened(self) -> Video:
+        """Return the video, opened anew: every reader needs a decoder of its own."""
+        return load_video(self._path)
+
+    def track(self, progress: Callable[[int, int], None]) -> int:
+        """Follow the points that changed since they were last followed.
+
+        Args:
+            progress: called with steps done and in all.
+
+        Returns:
+            How many points were followed.
+
+        Raises:
+            UserError: there is nothing to follow, a run is going on, or frames cannot be decoded.
+            Stopped: `stop` was called.
+        """
+        with self.lock:
+            points = self.board.points
+            changed = [point for point in points if self._tracks.find(point.marks) is None]
+        if not points:
+            raise UserError("there are no points yet; click on the video to add one")
+        if not changed:
+            return 0
+        if not self._running.acquire(blocking=False):
+            raise UserError("the points are being followed; wait, or press Stop")
+        try:
+            self._is_stopped = False
+            found = follow(self._ask, changed, self._stoppable(progress))
+        finally:
+            self._running.release()
+        with self.lock:
+            for row, point in enumerate(changed):
+                track = found.select_points([row])
+                self._tracks.keep(point.marks, track, TRACK_BYTES * track.num_frames)
+                self._latest[point.number] = point.marks
+        return len(changed)
+
+    def stop(self) -> None:
+        """End the run that is going on, if any, at its next step."""
+        self._is_stopped = True
+
+    def _stoppable(self, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+        def moved(done: int, total: int) -> None:
+            if self._is_stopped:
+                raise Stopped
+            progress(done, total)
+
+        return moved
+
+    def tracks(self) -> Tracks:
+        """Return the tracks of all points, in their order, as confident as they were found.
+
+        Raises:
+            UserError: there are no points, or some have changed since they were followed.
+        """
+        with self.lock:
+            points = self.board.points
+            found = [self._tracks.find(point.marks) for point in points]
+        if not points:
+            raise UserError("there are no points to write; add some, and press Track")
+        parts: list[Tracks] = [track for track in found if track is not None]
+        if len(parts) < len(points):
+            raise UserError(
+                f"{len(points) - len(parts)} of {len(points)} points are new or have changed; "
+                "press Track first"
+            )
+        return Tracks(
+            np.concatenate([part.xy for part in parts]),
+            np.concatenate([part.visible for part in parts]),
+            np.concatenate([part.queries for part in parts]),
+            self.size,
+            self.fps,
+            np.concatenate([part.confidence for part in parts]),
+            [point.name for point in points],
+        )
+
+    def scene(self) -> dict[str, Any]:
+        """Return what the browser draws, as JSON has it; `path_bytes` has the tracks."""
+        with self.lock:
+            points = self.board.points
+            return {
+                "video": {
+                    "number": self.number,
+                    "name": self.name,
+                    "width": self.size[0],
+                    "height": self.size[1],
+                    "frames": self.num_frames,
+                    "fps": self.fps,
+                },
+                "points": [self._described(point) for point in points],
+                "canUndo": self.board.can_undo,
+                "tracks": self._version(),
+                "rows": [point.number for point in points if self._shown(point)],
+            }
+
+    def path_bytes(self, version: str) -> bytes:
+        """Return x, y and confidence of the scene's `rows`, `(rows, T, 3) float32`.
+
+        Args:
+            version: as the scene says under `tracks`.
+
+        Raises:
+            UserError: there are newer tracks.
+        """
+        with self.lock:
+            if version != self._version():
+                raise UserError("there are newer tracks; read the scene again")
+            marks = [self._shown(point) for point in self.board.points]
+            found = [self._tracks.find(shown) for shown in marks if shown]
+        tracks: list[Tracks] = [track for track in found if track is not None]
+        rows = [
+            np.concatenate([track.xy[0], track.confidence[0, :, None]], axis=1) for track in tracks
+        ]
+        return np.array(rows, "<f4").tobytes()
+
+    def _described(self, point: Point) -> dict[str, Any]:
+        return {
+            "number": point.number,
+            "name": point.name,
+            "colour": point.colour,
+            "marks": [[t, *(place or (None, None))] for t, place in point.marks],
+            "isTracked": self._tracks.find(point.marks) is not None,
+        }
+
+    def _shown(self, point: Point) -> Marks | None:
+        """Return the marks whose track stands for a point, if any.
+
+        While it waits to be followed anew, that is the track that it had.
+        """
+        candidates = (point.marks, self._latest.get(point.number))
+        return next((m for m in candidates if m and self._tracks.find(m) is not None), None)
+
+    def _version(self) -> str:
+        shown = [(point.number, self._shown(point)) for point in self.board.points]
+        return f"{hash(tuple(shown)) & 0xFFFFFFFFFFFF:x}"
+
+
+@runtime_checkable
+class _Opens(Protocol):
+    """A tracker that opens sessions, as `PointTracker` does; named so that `lk` needs no torch."""
+
+    config: TrackerConfig
+
+    def open(self, video: Video, memory: int) -> TrackSession: ...
+
+
+def first_certainty(tracker: Tracker) -> float:
+    """Return the confidence above which a tracker shows points unless told otherwise."""
+    return tracker.config.inference.shown_from if isinstance(tracker, _Opens) else View.certainty
+
+
+def _asker(tracker: Tracker, video: Video) -> Ask:
+    if isinstance(tracker, _Opens):
+        return tracker.open(video, FEATURE_MEMORY).track
+    return partial(tracker.track, video)
