@@ -185,6 +185,7 @@ def _facts(tracker: TrackingModel) -> dict[str, Any]:
             "max_round_trip": chains.MAX_ROUND_TRIP,
             "agreement": chains.AGREEMENT,
             "bridge_round_trip": chains.BRIDGE_ROUND_TRIP,
+            "drift": chains.DRIFT,
             "link_error": chains.LINK_ERROR,
         }
         if config.head.reads_flow
