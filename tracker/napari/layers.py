@@ -27,6 +27,10 @@ MOVED = 0.01
 """Pixels from which on a point counts as moved by hand."""
 
 
+NAMES = {"string": "{name}", "color": "white", "size": 9, "anchor": "upper_left"}
+"""How a Points layer writes the names of its points."""
+
+
 @dataclass(frozen=True)
 class Anchor:
     """What is known of a point in a frame.

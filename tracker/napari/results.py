@@ -8,6 +8,7 @@ import numpy as np
 
 from tracker.extras import needs
 from tracker.napari.layers import (
+    NAMES,
     Anchor,
     moved_places,
     placement,
@@ -68,9 +69,14 @@ class Results:
         else:
             for layer in self.layers:
                 self._viewer.layers.remove(layer)
-            name = f"positions in {video.name}"
             self._positions = self._viewer.add_points(
-                rows, name=name, features=features, size=8, border_width=0.15, **placement(video)
+                rows,
+                name=f"positions in {video.name}",
+                features=features,
+                text=NAMES,
+                size=8,
+                border_width=0.15,
+                **placement(video),
             )
         self._video = video
         self._colour()

@@ -146,7 +146,8 @@ def video_layers(path: str) -> list[LayerData]:
     Raises:
         UserError: it cannot be read.
     """
-    return [(VideoArray(path), {"name": Path(path).stem, "rgb": True}, "image")]
+    options = {"name": Path(path).stem, "rgb": True, "axis_labels": ("frame", "y", "x")}
+    return [(VideoArray(path), options, "image")]
 
 
 def bee_layers() -> list[LayerData]:

@@ -15,6 +15,7 @@ from tracker.extras import needs
 from tracker.formats.registry import FORMATS, save_tracks
 from tracker.napari.following import Following
 from tracker.napari.layers import (
+    NAMES,
     Anchor,
     frame_of,
     name_points,
@@ -174,7 +175,7 @@ class TrackWidget(Container):
             name=f"points of {video.name}",
             features=pd.DataFrame({"name": np.empty(0, object), "hidden": np.empty(0, bool)}),
             feature_defaults={"name": self.point_name.value, "hidden": False},
-            text={"string": "{name}", "color": "white", "translation": [0, 0, 8]},
+            text=NAMES,
             symbol="square",
             face_color="transparent",
             border_color="white",
