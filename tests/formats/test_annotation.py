@@ -66,11 +66,11 @@ def test_cvat_reads_back(tracks: Tracks, tmp_path_factory: pytest.TempPathFactor
                 place = tuple(map(float, shape.get("points").split(",")))
                 found[int(track.get("id")), int(shape.get("frame"))] = place
     assert_same_places(found, seen_places(tracks))
-    anchors = read_anchors(path).shown()
-    names = Paths(tracks).names
+    anchors = read_anchors(path)
+    names, seen = Paths(tracks).names, ~anchors.hidden
     back = {
         (names.index(name), int(t)): (x, y)
-        for (t, x, y), name in zip(anchors.txy, anchors.names, strict=True)
+        for (t, x, y), name in zip(anchors.txy[seen], np.array(anchors.names)[seen], strict=True)
     }
     assert_same_places(back, seen_places(tracks))
 

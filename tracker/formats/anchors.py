@@ -51,11 +51,6 @@ class Anchors:
         txy[:, 0] = [frames.index(int(t)) for t in txy[:, 0]]
         return Anchors(txy, tuple(self.names[row] for row in kept), self.hidden[kept])
 
-    def shown(self) -> Anchors:
-        """Return those that are to be seen, which are what points can be followed from."""
-        kept = np.flatnonzero(~self.hidden)
-        return Anchors(self.txy[kept], tuple(self.names[row] for row in kept), self.hidden[kept])
-
     def of_seen_points(self) -> Anchors:
         """Return those of points that are to be seen somewhere, which is what can be followed."""
         seen = {name for name, hidden in zip(self.names, self.hidden, strict=True) if not hidden}

@@ -8,9 +8,9 @@ point again later on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -29,6 +29,9 @@ WORST = 16.0
 LEAST = 0.02
 """Confidences count as higher by so much: below it, one frame is as good as another."""
 
+LEG = ("xy", "visible", "confidence")
+"""The arrays of `Tracks` that a `Leg` has one point of."""
+
 
 @dataclass(frozen=True)
 class Leg:
@@ -45,11 +48,15 @@ class Leg:
     confidence: np.ndarray
 
     @classmethod
-    def of(cls, tracks: Tracks, row: int, frames: slice = slice(None)) -> Leg:
-        """Return some frames of a track, not copied."""
-        return cls(
-            tracks.xy[row, frames], tracks.visible[row, frames], tracks.confidence[row, frames]
-        )
+    def of(cls, tracks: Tracks, row: int) -> Leg:
+        """Return a track, not copied."""
+        return cls(tracks.xy[row], tracks.visible[row], tracks.confidence[row])
+
+    @classmethod
+    def blank(cls, length: int) -> Leg:
+        """Return frames of which nothing is known yet."""
+        nothing = np.zeros(length, np.float32)
+        return cls(np.zeros((length, 2), np.float32), nothing > 0, nothing)
 
     def part(self, frames: slice) -> Leg:
         """Return some of the frames, not copied."""
@@ -76,26 +83,34 @@ def join_tracks(found: Tracks, points: Sequence[AnchoredPoint]) -> Tracks:
         A track for each point. It goes through all of its places; its query is the first of them.
         In frames where it is known to be hidden it is, with confidence 0.
     """
-    unit = max(found.size) / 256
-    tracks, row = [], 0
-    for point in points:
-        legs = [Leg.of(found, row + place) for place in range(len(point.places))]
-        tracks.append(join_places(legs, point, unit))
-        row += len(legs)
-    return tracks_of(tracks, points, found)
-
-
-def tracks_of(tracks: Sequence[Leg], points: Sequence[AnchoredPoint], like: Tracks) -> Tracks:
-    """Return whole tracks of points as `Tracks` of the video of others."""
-    names = [point.name for point in points]
+    legs, unit = each_leg(found), unit_of(found.size)
+    tracks = [join_places(list(islice(legs, len(p.places))), p, unit) for p in points]
+    names = tuple(point.name for point in points)
+    xy, visible, confidence = stacked(tracks)
     return replace(
-        like,
-        xy=np.stack([track.xy for track in tracks]),
-        visible=np.stack([track.visible for track in tracks]),
+        found,
+        xy=xy,
+        visible=visible,
         queries=np.array([point.places[0] for point in points], np.float32),
-        confidence=np.stack([track.confidence for track in tracks]),
+        confidence=confidence,
         names=names if any(names) else None,
     )
+
+
+def each_leg(tracks: Tracks) -> Iterator[Leg]:
+    """Yield each track, not copied."""
+    return (Leg.of(tracks, row) for row in range(len(tracks)))
+
+
+def stacked(legs: Sequence[Leg]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return xy `(N, T, 2)`, visible `(N, T)` and confidence `(N, T)` of N whole tracks."""
+    xy, visible, confidence = (np.stack([getattr(leg, name) for leg in legs]) for name in LEG)
+    return xy, visible, confidence
+
+
+def unit_of(size: tuple[int, int]) -> float:
+    """Return the pixels in which disagreements are measured: a 256th of the longer side."""
+    return max(size) / 256
 
 
 def join_places(legs: Sequence[Leg], point: AnchoredPoint, unit: float) -> Leg:
@@ -104,15 +119,13 @@ def join_places(legs: Sequence[Leg], point: AnchoredPoint, unit: float) -> Leg:
     hidden = hidden_frames(point, len(track.visible))
     if len(legs) > 1:
         for number, (start, end) in enumerate(pairwise(times)):
-            gap = slice(start, end + 1)
-            ahead, back = legs[number].part(gap), legs[number + 1].part(gap)
-            track.write(gap, join_legs(ahead, back, hidden[gap], unit))
-        for frames, near, far in (
-            (slice(times[0], None, -1), legs[0], legs[-1]),
-            (slice(times[-1], None), legs[-1], legs[0]),
+            legs_beside = legs[number], legs[number + 1]
+            _write_joined(track, slice(start, end + 1), legs_beside, hidden, unit)
+        for frames, ends in (
+            (slice(times[0], None, -1), (legs[0], legs[-1])),
+            (slice(times[-1], None), (legs[-1], legs[0])),
         ):
-            ahead, other = near.part(frames), far.part(frames)
-            track.write(frames, join_legs(ahead, other, hidden[frames], unit, is_open=True))
+            _write_joined(track, frames, ends, hidden, unit, is_open=True)
     return settled(track, point)
 
 
@@ -135,13 +148,26 @@ def insert_place(
         unit: pixels in which disagreements are measured.
     """
     before, after = beside
-    first = None if before is None or before == 0 else before - 1
-    for frames, end in (
-        (slice(t, first, -1), before),
-        (slice(t, None if after is None else after + 1), after),
-    ):
-        parts = leg.part(frames), track.part(frames)
-        track.write(frames, join_legs(*parts, hidden[frames], unit, is_open=end is None))
+    earlier = track.copied()
+    if before is None:
+        _write_joined(track, slice(t, None, -1), (leg, earlier), hidden, unit, is_open=True)
+    else:
+        _write_joined(track, slice(before, t + 1), (earlier, leg), hidden, unit)
+    end = None if after is None else after + 1
+    _write_joined(track, slice(t, end), (leg, earlier), hidden, unit, is_open=after is None)
+
+
+def _write_joined(
+    track: Leg,
+    frames: slice,
+    legs: tuple[Leg, Leg],
+    hidden: np.ndarray,
+    unit: float,
+    is_open: bool = False,
+) -> None:
+    """Join whole tracks in some frames, as `join_legs` does, and write them into another."""
+    ahead, back = (leg.part(frames) for leg in legs)
+    track.write(frames, join_legs(ahead, back, hidden[frames], unit, is_open))
 
 
 def settled(track: Leg, point: AnchoredPoint) -> Leg:
@@ -207,7 +233,10 @@ def join_legs(
             backward.xy[meeting:] - (1 - share) * gap * after.clip(0),
         ]
     )
-    # The first frame is the forward track's own, wherever they meet.
+    # The known places stay as they are, wherever the tracks meet.
+    xy[0] = forward.xy[0]
+    if not is_open:
+        xy[-1] = backward.xy[-1]
     split = max(1, meeting)
     return Leg(
         xy.astype(np.float32),

@@ -52,7 +52,7 @@ def read_queries(path: str | Path, frames: range | None = None) -> Rows:
         if frames is not None:
             anchors = anchors.within(frames)
         anchors = anchors.of_seen_points()
-        return anchors.txy, list(anchors.names) if any(anchors.names) else None, anchors.hidden
+        return anchors.txy, anchors.names if any(anchors.names) else None, anchors.hidden
     readers = {".csv": _read_csv, ".json": _read_json, ".npz": _read_npz}
     if path.suffix.lower() not in readers:
         raise UserError(
@@ -76,7 +76,7 @@ def _read_csv(path: Path) -> Rows:
         columns = set(reader.fieldnames or ())
         if set(CSV_COLUMNS) <= columns:
             earlier = Tracks.load(path)
-            return earlier.queries, earlier.names and list(earlier.names), None
+            return earlier.queries, earlier.names, None
         if not {"t", "x", "y"} <= columns:
             raise UserError(f"queries file {path} needs a first line with the columns t,x,y")
         rows, names, hidden = [], [], []
@@ -85,12 +85,12 @@ def _read_csv(path: Path) -> Rows:
                 unseen = said_hidden(row.get("hidden") or 0)
                 place = ["nan", "nan"] if unseen else [row["x"], row["y"]]
                 rows.append([float(cell) for cell in (row["t"], *place)])
+            except UserError as error:
+                raise UserError(f"line {reader.line_num} of {path}: {error}") from None
             except (ValueError, TypeError):
                 raise UserError(
                     f"line {reader.line_num} of {path} is not three numbers t,x,y"
                 ) from None
-            except UserError as error:
-                raise UserError(f"line {reader.line_num} of {path}: {error}") from None
             names.append(row.get("name") or "")
             hidden.append(unseen)
     txy = np.array(rows, np.float32).reshape(-1, 3)

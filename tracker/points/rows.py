@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-Rows = tuple[ArrayLike, list[str] | None, ArrayLike | None]
+Rows = tuple[ArrayLike, Sequence[str] | None, ArrayLike | None]
 """Rows `(N, 3)` of t, x, y, the names of their points, and which say that theirs is hidden."""
 
 

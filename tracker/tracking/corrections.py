@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -13,12 +13,14 @@ import numpy as np
 from tracker.errors import UserError
 from tracker.points.anchors import AnchoredPoint, Place, changed_frames
 from tracker.points.joining import (
+    LEG,
     Leg,
+    each_leg,
     hidden_frames,
     insert_place,
     join_places,
     settled,
-    tracks_of,
+    unit_of,
 )
 from tracker.points.names import points_named
 from tracker.points.queries import Queries
@@ -54,10 +56,10 @@ def reaches_of(points: Iterable[AnchoredPoint], num_frames: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Change:
-    """What is known of a point, and what was known before, with its track then.
+    """A point of which other things are known than before.
 
     Attributes:
-        point: something is known of it that was not, or the other way round.
+        point: what is known now.
         before: what was known.
         track: that went by it.
     """
@@ -66,35 +68,40 @@ class Change:
     before: AnchoredPoint
     track: Leg
 
+    @classmethod
+    def new(cls, point: AnchoredPoint, num_frames: int) -> Change:
+        """Return the change by which a point comes in, of which nothing was known."""
+        return cls(point, AnchoredPoint(point.name, ()), Leg.blank(num_frames))
+
     @cached_property
     def frames(self) -> range:
         """Frames in which the track may become another."""
         return changed_frames(self.before, self.point, len(self.track.visible))
 
+    @property
+    def is_addition(self) -> bool:
+        """Whether places or hidden frames were added to a track, and none were taken away."""
+        return bool(self.before.places) and self.point.adds_to(self.before)
+
     @cached_property
-    def _followed(self) -> tuple[AnchoredPoint, range]:
-        """The point with those places that it is followed from, and the frames that it is in."""
+    def _anew(self) -> tuple[AnchoredPoint, range]:
+        """The point as it is known around `frames`, which are followed anew, and where that is."""
         frames = self.frames
         around = range(max(0, frames[0] - 1), min(frames[-1] + 2, len(self.track.visible)))
         return self.point.within(around), around
-
-    @property
-    def is_addition(self) -> bool:
-        """Whether places or hidden frames were added, and none were taken away."""
-        return self.point.adds_to(self.before)
 
     @property
     def places(self) -> list[Place]:
         """The places to follow the point from."""
         if self.is_addition:
             return [place for place in self.point.places if place not in self.before.places]
-        return list(self._followed[0].places)
+        return list(self._anew[0].places)
 
     @property
     def reaches(self) -> list[tuple[int, int]]:
         """First and last frame in which each of `places` is to be followed."""
         if not self.is_addition:
-            part, around = self._followed
+            part, around = self._anew
             return part.reaches(around)
         last = len(self.track.visible) - 1
         ends = [self.before.beside(t) for t, _, _ in self.places]
@@ -115,13 +122,16 @@ class Change:
                 known = known.placed(t, x, y)
         else:
             frames = slice(self.frames.start, self.frames.stop)
-            track.write(frames, join_places(legs, self._followed[0], unit).part(frames))
+            track.write(frames, join_places(legs, self._anew[0], unit).part(frames))
         return settled(track, self.point)
 
 
 def follow_changes(
-    follow: Follow, changes: Sequence[Change], tracks: Tracks, progress: Progress | bool | None
-) -> Tracks:
+    follow: Follow,
+    changes: Sequence[Change],
+    size: tuple[int, int],
+    progress: Progress | bool | None = None,
+) -> list[Leg]:
     """Return the tracks of points that have changed.
 
     Between the nearest unchanged places of each the earlier track is put right; elsewhere it stays
@@ -129,24 +139,20 @@ def follow_changes(
 
     Args:
         follow: follows places of points.
-        changes: at least one.
-        tracks: of the same video.
+        changes: of points, to be followed together.
+        size: `(W, H)` of the video in pixels.
         progress: as `PointTracker.track` takes it.
 
     Raises:
         UserError: frames cannot be decoded.
     """
     places = [place for change in changes for place in change.places]
-    legs: list[Leg] = []
+    legs: Iterator[Leg] = iter(())
     if places:
         reach = np.array([reach for change in changes for reach in change.reaches])
-        found = follow(Queries(places), reach, progress)
-        legs = [Leg.of(found, row) for row in range(len(places))]
-    unit, followed = max(tracks.size) / 256, iter(legs)
-    changed = [
-        change.applied(list(islice(followed, len(change.places))), unit) for change in changes
-    ]
-    return tracks_of(changed, [change.point for change in changes], tracks)
+        legs = each_leg(follow(Queries(places), reach, progress))
+    unit = unit_of(size)
+    return [change.applied(list(islice(legs, len(change.places))), unit) for change in changes]
 
 
 class Corrections:
@@ -160,7 +166,7 @@ class Corrections:
 
     def __init__(self, follow: Follow, points: Sequence[AnchoredPoint], tracks: Tracks) -> None:
         self._follow, self._points, self._tracks = follow, list(points), tracks
-        self._earlier: list[tuple[int, AnchoredPoint, Tracks]] = []
+        self._earlier: list[tuple[int, AnchoredPoint, Leg]] = []
 
     def correct(
         self, point: int | str, t: int, x: float, y: float, progress: Progress | bool | None
@@ -214,19 +220,19 @@ class Corrections:
     def _change(
         self, number: int, point: AnchoredPoint, progress: Progress | bool | None
     ) -> Tracks:
-        known, track = self._points[number], self._tracks[number]
+        known, track = self._points[number], Leg.of(self._tracks, number).copied()
         if point != known:
-            change = Change(point, known, Leg.of(track, 0))
-            found = follow_changes(self._follow, [change], self._tracks, progress)
+            change = Change(point, known, track)
+            (found,) = follow_changes(self._follow, [change], self._tracks.size, progress)
             self._earlier = [*self._earlier[1 - MOST_STEPS :], (number, known, track)]
             self._points[number] = point
             self._put(number, found)
         return self._tracks
 
-    def _put(self, number: int, track: Tracks) -> None:
+    def _put(self, number: int, track: Leg) -> None:
         """Replace the track of a point; tracks that were given out stay as they are."""
-        fields = {}
-        for name in ("xy", "visible", "confidence", "queries"):
-            fields[name] = getattr(self._tracks, name).copy()
-            fields[name][number] = getattr(track, name)[0]
-        self._tracks = replace(self._tracks, **fields)
+        arrays = {name: getattr(self._tracks, name).copy() for name in (*LEG, "queries")}
+        for name in LEG:
+            arrays[name][number] = getattr(track, name)
+        arrays["queries"][number] = self._points[number].places[0]
+        self._tracks = replace(self._tracks, **arrays)

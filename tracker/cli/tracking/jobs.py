@@ -45,8 +45,8 @@ class Job:
             "size": list(self.video.size),
             "frames": len(self.video),
             "fps": self.video.fps,
-            "points": len(self.queries),
-            "names": None if self.queries.names is None else list(self.queries.names),
+            "points": len(self.queries.points),
+            "names": [p.name for p in self.queries.points] if self.queries.names else None,
         }
 
 
@@ -73,7 +73,9 @@ def prepare(name: str, args: argparse.Namespace, several: bool, taken: Collectio
     queries = choose_queries(args, video)
     width, height = video.size
     rate = f"{video.fps:.3g} fps{' (variable)' if video.info.variable_frame_rate else ''}"
-    print(f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {len(queries)} points")
+    print(
+        f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {len(queries.points)} points"
+    )
     return Job(name, video, queries, files)
 
 
