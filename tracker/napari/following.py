@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
-
 import numpy as np
 
 from tracker.points.anchors import AnchoredPoint
-from tracker.points.joining import Leg, tracks_of
+from tracker.points.joining import Leg, stacked
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.progress import Progress
 from tracker.registry import Tracker
-from tracker.tracking.corrections import Change, follow_changes
-from tracker.tracking.session import TrackSession
+from tracker.tracking.corrections import Change, follow_changes, follower_of
 from tracker.video.video import Video
 
 MEMORY = 2**30
 """Bytes of features and flow that are kept from one run to the next."""
-
-
-@runtime_checkable
-class _Opens(Protocol):
-    """A tracker that opens sessions, as `PointTracker` does."""
-
-    def open(self, video: Video, memory: int) -> TrackSession: ...
 
 
 class Following:
@@ -37,9 +26,10 @@ class Following:
     """
 
     def __init__(self, tracker: Tracker, video: Video) -> None:
-        self._tracker, self._video = tracker, video
-        self._session = tracker.open(video, MEMORY) if isinstance(tracker, _Opens) else None
+        self._video = video
+        self._follow = follower_of(tracker, video, MEMORY)
         self._known: dict[str, tuple[AnchoredPoint, Leg]] = {}
+        """What was known of each point by its name, and the track that went by it."""
 
     def track(self, queries: Queries, progress: Progress) -> Tracks:
         """Return the tracks of all points.
@@ -57,53 +47,30 @@ class Following:
                 frames cannot be decoded.
         """
         points = queries.check(self._video.size, len(self._video)).points
-        new, changes = [], []
-        for point in points:
-            before = self._known.get(point.name)
-            if before is None or (before[0] != point and self._session is None):
-                new.append(point)
-            elif before[0] != point:
-                changes.append(Change(point, *before))
-        if new:
-            self._follow_new(new, progress)
-        if changes and self._session is not None:
-            changed = [change.point for change in changes]
-            found = follow_changes(self._session.follow, changes, self._blank(), progress)
-            self._keep(changed, found)
+        changes = [self._change(point) for point in points]
+        changes = [change for change in changes if change.point != change.before]
+        found = follow_changes(self._follow, changes, self._video.size, progress)
+        for change, track in zip(changes, found, strict=True):
+            self._known[change.point.name] = change.point, track
         self._known = {point.name: self._known[point.name] for point in points}
-        return tracks_of([leg for _, leg in self._known.values()], points, self._blank())
+        return self._tracks()
 
-    def _follow_new(self, points: Sequence[AnchoredPoint], progress: Progress) -> None:
-        queries = _queries_of(points)
-        if self._session is None:
-            self._keep(points, self._tracker.track(self._video, queries, progress))
-        else:
-            self._keep(points, self._session.track(queries, progress))
+    def _change(self, point: AnchoredPoint) -> Change:
+        known = self._known.get(point.name)
+        return Change(point, *known) if known else Change.new(point, len(self._video))
 
-    def _keep(self, points: Sequence[AnchoredPoint], found: Tracks) -> None:
-        for row, point in enumerate(points):
-            self._known[point.name] = point, Leg.of(found, row).copied()
-
-    def _blank(self) -> Tracks:
-        """Return tracks of the video without points."""
-        length, frames = len(self._video), self._video.source_frames
+    def _tracks(self) -> Tracks:
+        points = [point for point, _ in self._known.values()]
+        xy, visible, confidence = stacked([track for _, track in self._known.values()])
+        frames = self._video.source_frames
         return Tracks(
-            np.empty((0, length, 2)),
-            np.empty((0, length)),
-            np.empty((0, 3)),
+            xy,
+            visible,
+            np.array([point.places[0] for point in points]),
             self._video.size,
             self._video.fps,
-            start=frames.start,
-            stride=frames.step,
+            confidence,
+            [point.name for point in points],
+            frames.start,
+            frames.step,
         )
-
-
-def _queries_of(points: Sequence[AnchoredPoint]) -> Queries:
-    """Return all that is known of points, as rows."""
-    rows, names, hidden = [], [], []
-    for point in points:
-        known = [*point.places, *((t, np.nan, np.nan) for t in point.hidden)]
-        rows += known
-        names += [point.name] * len(known)
-        hidden += [not np.isfinite(x) for _, x, _ in known]
-    return Queries(rows, names, hidden)
