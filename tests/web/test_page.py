@@ -39,12 +39,7 @@ def test_upload_click_track_correct_and_download(visitors: Callable, small_clip:
     # Put the first point right in frame 8, with the mouse.
     visitor.go(8)
     first = visitor.visit.work.tracks()
-    start = visitor.screen_of(*first.xy[0, 8])
-    goal = visitor.screen_of(*(first.xy[0, 8] + (12, -9)))
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move(*goal, steps=4)
-    page.mouse.up()
+    visitor.drag(tuple(first.xy[0, 8]), tuple(first.xy[0, 8] + (12, -9)))
     page.wait_for_function("window.stage.scene.points[0].marks.length === 2")
     visitor.track()
     page.click("#kind input")
