@@ -2,6 +2,7 @@
 
     python benchmarks/anchors.py
     python benchmarks/anchors.py --scenes 4 --tracker runs/mini_refine/best
+    python benchmarks/anchors.py --picture docs/correct.jpg
 
 Points that are seen, hidden for some frames and seen again are followed from where they are first
 seen. Each is then put right, alone, in the frame where its error is largest among those in which it
@@ -13,16 +14,20 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from tracker.datasets.benchmark import Sample
 from tracker.datasets.rendered import ProceduralBenchmark
 from tracker.devices import set_threads
 from tracker.errors import UserError, exit_on_user_error
-from tracker.points.queries import Queries
+from tracker.evaluation.demo import rendered_sample
+from tracker.points.drawing import DrawingStyle
+from tracker.points.tracks import Tracks
 from tracker.scenes.renderer import SceneConfig
 from tracker.tracking.tracker import PointTracker
 
@@ -41,20 +46,30 @@ LOST = 16.0
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One track before and after its correction.
+class Correction:
+    """A track before and after it was put right in one frame.
 
     Attributes:
-        worst: its largest error before.
-        before: mean error, in 256ths of the frame's side.
-        after: mean error with the one added anchor.
+        truth: where the point truly is.
+        before: its track.
+        after: with one more anchor.
         seconds: CPU time of the correction.
     """
 
-    worst: float
-    before: float
-    after: float
+    truth: Tracks
+    before: Tracks
+    after: Tracks
     seconds: float
+
+    def errors(self, tracks: Tracks) -> np.ndarray:
+        """Return errors in 256ths of the frame's side, of the frames in which the point is seen."""
+        far = np.linalg.norm(tracks.xy - self.truth.xy, axis=-1)
+        return far[self.truth.visible] * 256 / max(tracks.size)
+
+    @property
+    def ratio(self) -> float:
+        """Mean error after the correction, as a share of that before."""
+        return float(self.errors(self.after).mean() / self.errors(self.before).mean())
 
 
 def occluded_points(sample: Sample) -> np.ndarray:
@@ -67,69 +82,93 @@ def occluded_points(sample: Sample) -> np.ndarray:
     return np.flatnonzero((seen.sum(1) >= SEEN) & (hidden >= HIDDEN))[:POINTS]
 
 
-def correct_each(sample: Sample, tracker: PointTracker) -> list[Outcome]:
-    """Follow the occluded points of a scene, and correct each of them once."""
+def correct_each(sample: Sample, tracker: PointTracker) -> Iterator[Correction]:
+    """Follow the occluded points of a scene, and yield a correction of each, made alone."""
     chosen = occluded_points(sample)
     if not chosen.size:
-        return []
-    truth, seen = sample.points[chosen] * sample.video.size, ~sample.occluded[chosen]
-    unit = max(sample.video.size) / 256
-    start = seen.argmax(1)
+        return
+    entry = {"points": sample.points[chosen], "occluded": sample.occluded[chosen]}
+    truth = Tracks.from_tapvid(entry, sample.video.size)
     session = tracker.open(sample.video)
-    queries = Queries(np.column_stack([start, truth[np.arange(len(chosen)), start]]))
-    errors = np.linalg.norm(session.track(queries).xy - truth, axis=-1) / unit
-    outcomes = []
-    for point, shown in enumerate(seen):
-        t = int(np.where(shown, errors[point], -1).argmax())
-        began = time.process_time()
-        corrected = session.correct(point, t, *truth[point, t]) if t != start[point] else None
-        seconds = time.process_time() - began
-        if corrected is None:  # it is nowhere more wrong than where it began
+    tracks = session.track(truth.queries)
+    errors = np.linalg.norm(tracks.xy - truth.xy, axis=-1)
+    worst = np.where(truth.visible, errors, -1).argmax(1)
+    for point, t in enumerate(worst.tolist()):
+        if t == truth.queries[point, 0]:  # it is nowhere more wrong than where it began
             continue
-        after = np.linalg.norm(corrected.xy[point] - truth[point], axis=-1)[shown] / unit
-        before = errors[point, shown]
+        began = time.process_time()
+        corrected = session.correct(point, t, *truth.position(point, t))
+        seconds = time.process_time() - began
+        yield Correction(truth[point], tracks[point], corrected[point], seconds)
         session.undo()
-        outcomes.append(Outcome(before.max(), before.mean(), after.mean(), seconds))
-    return outcomes
 
 
-def row(name: str, outcomes: list[Outcome]) -> str:
+def row(name: str, corrections: list[Correction]) -> str:
     """Return a line of the table."""
-    before, after = (np.array([getattr(o, n) for o in outcomes]) for n in ("before", "after"))
-    ratio = after / before
-    seconds = np.mean([o.seconds for o in outcomes])
-    return (
-        f"| {name} | {len(outcomes)} | {before.mean():.1f} | {after.mean():.1f} | "
-        f"{np.median(before):.1f} | {np.median(after):.1f} | {np.median(ratio):.2f} | "
-        f"{np.mean(ratio <= 0.5):.0%} | {seconds:.2f} |"
+    before, after = (
+        np.array([c.errors(getattr(c, which)).mean() for c in corrections])
+        for which in ("before", "after")
     )
+    halved = np.mean([c.ratio <= 0.5 for c in corrections])
+    seconds = np.mean([c.seconds for c in corrections])
+    return (
+        f"| {name} | {len(corrections)} | {before.mean():.1f} | {after.mean():.1f} | "
+        f"{np.median(before):.1f} | {np.median(after):.1f} | "
+        f"{np.median([c.ratio for c in corrections]):.2f} | {halved:.0%} | {seconds:.2f} |"
+    )
+
+
+def draw(path: str, tracker: PointTracker) -> None:
+    """Draw the track of the demonstration's rendered clip that one correction helps most."""
+    sample = rendered_sample()
+    best = max(
+        correct_each(sample, tracker), key=lambda c: sum(c.errors(c.before) - c.errors(c.after))
+    )
+    sheets = []
+    for tracks in (best.before, best.after):
+        both = replace(
+            tracks,
+            xy=np.concatenate([tracks.xy, best.truth.xy]),
+            visible=np.concatenate([tracks.visible, best.truth.visible]),
+            confidence=np.concatenate([tracks.confidence, best.truth.confidence]),
+            queries=np.concatenate([tracks.queries, best.truth.queries]),
+            names=("tracked", "true"),
+        )
+        style = DrawingStyle(names=True, size=1.5)
+        sheets.append(np.asarray(both.plot(sample.video, columns=5, rows=1, style=style)))
+    Image.fromarray(np.concatenate(sheets)).save(path, quality=88)
 
 
 @exit_on_user_error
 def main() -> int:
-    """Print the errors as a table."""
+    """Print the errors as a table, or draw a picture."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tracker", default="mini", help="mini, a folder or a hub id")
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--picture", metavar="FILE", help="draw the demonstration's clip instead of measuring"
+    )
     args = parser.parse_args()
     if args.scenes < 1:
         raise UserError(f"--scenes {args.scenes} must be 1 or more")
     set_threads(args.threads)
     tracker = PointTracker.from_pretrained(args.tracker)
-    outcomes: list[Outcome] = []
-    for _, load in tqdm(
-        ProceduralBenchmark("occluded", args.scenes, SCENE, FIRST_SEED), total=args.scenes
-    ):
-        outcomes += correct_each(load(), tracker)
-    lost = [outcome for outcome in outcomes if outcome.worst >= LOST]
+    if args.picture:
+        draw(args.picture, tracker)
+        return 0
+    scenes = ProceduralBenchmark("occluded", args.scenes, SCENE, FIRST_SEED)
+    made: list[Correction] = []
+    for _, load in tqdm(scenes, total=args.scenes, unit="scene"):
+        made += correct_each(load(), tracker)
+    lost = [correction for correction in made if correction.errors(correction.before).max() >= LOST]
     print(
         "| tracks | | mean before | mean after | median before | median after | median of "
         "after / before | halved | CPU s |"
     )
-    for name, part in ((f"error of {LOST:.0f} or more somewhere", lost), ("all", outcomes)):
+    for name, part in ((f"error of {LOST:.0f} or more somewhere", lost), ("all", made)):
         if part:
             print(row(name, part))
     return 0

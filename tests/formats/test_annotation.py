@@ -108,7 +108,12 @@ def test_skeletons_and_groups_of_cvat_are_points(tmp_path: Path) -> None:
     assert anchors.txy[:4].tolist() == [[3, 10.5, 20.25], [3, 1, 2], [7, 1, 2], [7, 3, 4]]
     assert anchors.hidden.tolist() == [False, True, False, False, True, True]
     queries = Queries.load(tmp_path / "annotations.xml")
-    assert queries.names == ("mouse4/nose", "spot5/1", "spot5/2")
+    assert queries[~queries.hidden].names == ("mouse4/nose", "spot5/1", "spot5/2")
+    assert [(point.name, point.hidden) for point in queries.points] == [
+        ("mouse4/nose", ()),
+        ("spot5/1", (9,)),
+        ("spot5/2", (9,)),
+    ]
 
 
 @pytest.mark.parametrize(
