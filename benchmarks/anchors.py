@@ -15,10 +15,9 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from tracker.datasets.benchmark import Sample
@@ -26,7 +25,7 @@ from tracker.datasets.rendered import ProceduralBenchmark
 from tracker.devices import set_threads
 from tracker.errors import UserError, exit_on_user_error
 from tracker.evaluation.demo import rendered_sample
-from tracker.points.drawing import DrawingStyle
+from tracker.extras import needs
 from tracker.points.tracks import Tracks
 from tracker.scenes.renderer import SceneConfig
 from tracker.tracking.tracker import PointTracker
@@ -44,6 +43,9 @@ SEEN, HIDDEN = 12, 3
 LOST = 16.0
 """A track went wrong where its largest error is at least this."""
 
+MIDDLE = 0.48
+"""How far from the middle of the frame, as a share of it, a point that is drawn may go."""
+
 
 @dataclass(frozen=True)
 class Correction:
@@ -53,12 +55,14 @@ class Correction:
         truth: where the point truly is.
         before: its track.
         after: with one more anchor.
+        t: frame of that anchor.
         seconds: CPU time of the correction.
     """
 
     truth: Tracks
     before: Tracks
     after: Tracks
+    t: int
     seconds: float
 
     def errors(self, tracks: Tracks) -> np.ndarray:
@@ -99,7 +103,7 @@ def correct_each(sample: Sample, tracker: PointTracker) -> Iterator[Correction]:
         began = time.process_time()
         corrected = session.correct(point, t, *truth.position(point, t))
         seconds = time.process_time() - began
-        yield Correction(truth[point], tracks[point], corrected[point], seconds)
+        yield Correction(truth[point], tracks[point], corrected[point], t, seconds)
         session.undo()
 
 
@@ -120,23 +124,37 @@ def row(name: str, corrections: list[Correction]) -> str:
 
 def draw(path: str, tracker: PointTracker) -> None:
     """Draw the track of the demonstration's rendered clip that one correction helps most."""
+    with needs("analysis"):
+        from matplotlib.figure import Figure
     sample = rendered_sample()
-    best = max(
-        correct_each(sample, tracker), key=lambda c: sum(c.errors(c.before) - c.errors(c.after))
-    )
-    sheets = []
-    for tracks in (best.before, best.after):
-        both = replace(
-            tracks,
-            xy=np.concatenate([tracks.xy, best.truth.xy]),
-            visible=np.concatenate([tracks.visible, best.truth.visible]),
-            confidence=np.concatenate([tracks.confidence, best.truth.confidence]),
-            queries=np.concatenate([tracks.queries, best.truth.queries]),
-            names=("tracked", "true"),
-        )
-        style = DrawingStyle(names=True, size=1.5)
-        sheets.append(np.asarray(both.plot(sample.video, columns=5, rows=1, style=style)))
-    Image.fromarray(np.concatenate(sheets)).save(path, quality=88)
+    width, height = sample.video.size
+
+    def gain(made: Correction) -> float:
+        inside = np.abs(made.truth.xy / (width, height) - 0.5).max() < MIDDLE
+        return inside * float((made.errors(made.before) - made.errors(made.after)).sum())
+
+    best = max(correct_each(sample, tracker), key=gain)
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    picture, chart = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    picture.imshow(sample.video[best.t], extent=(0, width, height, 0))
+    picture.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
+    lines = (("truth", best.truth, "white"), ("before", best.before, "#e6194b"))
+    for name, tracks, colour in (*lines, ("after", best.after, "#3cb44b")):
+        picture.plot(*tracks.xy[0].T, color=colour, lw=1.5, label=name)
+        if tracks is not best.truth:
+            far = np.linalg.norm(tracks.xy - best.truth.xy, axis=-1)[0]
+            chart.plot(far, color=colour, label=name)
+    known = [int(best.truth.queries[0, 0]), best.t]
+    picture.plot(*best.truth.xy[0, known].T, "o", mec="black", mfc="white", label="known places")
+    chart.plot(known, [0, 0], "o", mec="black", mfc="white", clip_on=False)
+    hidden = ~best.truth.visible[0]
+    frames, upright = np.arange(len(hidden)), chart.get_xaxis_transform()
+    shade = {"color": "0.85", "step": "mid", "label": "hidden", "transform": upright}
+    chart.fill_between(frames, 0, 1, hidden, **shade)
+    chart.set(xlabel="frame", ylabel="error in pixels", ylim=(0, None), xlim=(0, len(hidden) - 1))
+    picture.legend(loc="lower left", facecolor="0.4", labelcolor="white")
+    chart.legend()
+    figure.savefig(path, dpi=110)
 
 
 @exit_on_user_error
