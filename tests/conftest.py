@@ -34,6 +34,7 @@ SLOW = (
     "features/test_vjepa21.py",
     "flow",
     "formats",
+    "napari",
     "points/test_drawing.py",
     "pretraining",
     "scenes",

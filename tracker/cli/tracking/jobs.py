@@ -73,9 +73,9 @@ def prepare(name: str, args: argparse.Namespace, several: bool, taken: Collectio
     queries = choose_queries(args, video)
     width, height = video.size
     rate = f"{video.fps:.3g} fps{' (variable)' if video.info.variable_frame_rate else ''}"
-    print(
-        f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {len(queries.points)} points"
-    )
+    count = len(queries.points)
+    points = "1 point" if count == 1 else f"{count} points"
+    print(f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {points}")
     return Job(name, video, queries, files)
 
 
