@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -334,6 +335,18 @@ class Queries:
         if not group:
             return self
         return Queries(self.txy, [f"{group}/{number}" for number in range(1, len(self) + 1)])
+
+    @classmethod
+    def from_text(
+        cls, video: VideoLike, prompts: str | Sequence[str], n: int = 8, **options: Any
+    ) -> Queries:
+        """Return `n` x `n` points in each object that words name, such as `cat 1/7` for "a cat".
+
+        See `tracker.prompting.finding.find`, which takes the options and tells the objects, too.
+        """
+        # By its name, for what finds objects is made of queries, not queries of it.
+        found = import_module("tracker.prompting.finding").find(video, prompts, **options)
+        return found.queries(n)
 
     @classmethod
     def load(cls, path: str | Path, frames: range | None = None) -> Queries:
