@@ -30,7 +30,10 @@ TINY_TRANSFORMER = {
 
 
 def write_owlv2(folder: Path) -> Path:
-    """Write a detector whose boxes are the 4 x 4 cells of its picture, somewhat widened."""
+    """Write a detector whose boxes are the 4 x 4 cells of its picture, somewhat widened.
+
+    Its logits are cosines of picture and text, so that scores lie in 0.27..0.73.
+    """
     folder.mkdir(parents=True)
     start, end = "<|startoftext|>", "<|endoftext|>"
     letters = [*ascii_lowercase, *(f"{letter}</w>" for letter in ascii_lowercase)]
@@ -54,6 +57,9 @@ def write_owlv2(folder: Path) -> Path:
         model = Owlv2ForObjectDetection(config)
     model.box_head.dense2.weight.data.zero_()
     model.box_head.dense2.bias.data.copy_(torch.tensor([0, 0, 0.5, 0.5]))
+    for part in (model.class_head.logit_shift, model.class_head.logit_scale):
+        part.weight.data.zero_()
+        part.bias.data.zero_()
     model.save_pretrained(folder)
     Owlv2ImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
     return folder

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from tracker.errors import log
 from tracker.prompting.checkpoints import DETECTORS
@@ -54,7 +55,8 @@ class Detector:
     def __init__(
         self, model: Owlv2ForObjectDetection, tokenizer: Any, processor: Any, device: torch.device
     ) -> None:
-        self.model = model.to(device)
+        nn.Module.to(model, device)  # the types of transformers' own do not know devices
+        self.model = model
         self.tokenizer, self.processor, self.device = tokenizer, processor, device
 
     @classmethod
@@ -103,10 +105,9 @@ class Detector:
             pixel_values=pixels.to(self.device),
         )
         found = self.processor.post_process_object_detection(output, 0.0, [size] * len(frames))
-        names = ("boxes", "scores", "labels")
         return [
             _chosen(
-                *(result[name].cpu().numpy() for name in names),
+                {name: values.cpu().numpy() for name, values in result.items()},
                 len(prompts),
                 threshold,
                 (size[1], size[0]),
@@ -134,16 +135,19 @@ class Detector:
 
 
 def _chosen(
-    boxes: np.ndarray,
-    scores: np.ndarray,
-    prompts: np.ndarray,
-    num_prompts: int,
-    threshold: float,
-    size: tuple[int, int],
+    found: dict[str, np.ndarray], num_prompts: int, threshold: float, size: tuple[int, int]
 ) -> Detections:
-    """Clip boxes to a frame of `size` `(W, H)`, and keep the best of those that overlap."""
+    """Clip boxes to a frame of `size` `(W, H)`, and keep the best of those that overlap.
+
+    Args:
+        found: `boxes`, `scores` and `labels`, the numbers of prompts, as transformers calls them.
+        num_prompts: P.
+        threshold: of scores.
+        size: of the frame in pixels.
+    """
+    scores, prompts = found["scores"], found["labels"]
     # The model sees a square: boxes may lie in what was added to the frame.
-    boxes = np.clip(boxes, 0, [*size, *size]).astype(np.float32)
+    boxes = np.clip(found["boxes"], 0, [*size, *size]).astype(np.float32)
     there = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(axis=1)
     best = np.zeros(num_prompts, np.float32)
     kept: list[int] = []

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tracker.points.queries import Queries
 from tracker.prompting.defaults import GRID
 from tracker.prompting.sightings import Sighting
 from tracker.prompting.words import noun_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from PIL import Image
-
-    from tracker.video.video import Video
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,23 +91,3 @@ class FoundObjects:
             for sighting in found.sightings
             if sighting.t == t
         ]
-
-    def plot(self, video: Video) -> Image.Image:
-        """Return a picture of the frames with the masks, each object in its colour."""
-        from PIL import Image
-
-        from tracker.prompting.drawing import object_sheet
-
-        return Image.fromarray(object_sheet(video, self))
-
-    def save(self, folder: str | Path, video: Video) -> list[Path]:
-        """Write masks, a list of the objects and a picture into a folder.
-
-        See `tracker.prompting.writing.write_objects`.
-
-        Raises:
-            UserError: the operating system refused.
-        """
-        from tracker.prompting.writing import write_objects
-
-        return write_objects(self, folder, video)

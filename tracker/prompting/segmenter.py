@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tracker.features.images.encoders import mean_and_std
 from tracker.prompting.checkpoints import SEGMENTERS
@@ -32,7 +32,8 @@ class Segmenter:
     """
 
     def __init__(self, model: Sam2Model, mean: Tensor, std: Tensor, device: torch.device) -> None:
-        self.model, self.device = model.to(device), device
+        nn.Module.to(model, device)  # the types of transformers' own do not know devices
+        self.model, self.device = model, device
         self._mean, self._std = mean.to(device), std.to(device)
 
     @classmethod

@@ -119,7 +119,9 @@ def track_video(job: Job, tracker: Tracker, name: str, style: DrawingStyle) -> d
             print(f"written: {path}")
             written.append(str(path))
         if job.objects is not None and job.files.objects is not None:
-            written += map(str, job.objects.save(job.files.objects, job.video))
+            from tracker.prompting.writing import write_objects
+
+            written += map(str, write_objects(job.objects, job.files.objects, job.video))
             print(f"written: {job.files.objects} (masks of {len(job.objects)} objects)")
     told = {"tracker": name, "seconds": round(seconds, 3), "visible": round(seen, 4)}
     return job.summary | told | {"files": written}
