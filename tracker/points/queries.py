@@ -340,13 +340,9 @@ class Queries:
     def from_text(
         cls, video: VideoLike, prompts: str | Sequence[str], n: int = 8, **options: Any
     ) -> Queries:
-        """Return `n` x `n` points in each object that words name, such as `cat 1/7` for "a cat".
-
-        See `tracker.prompting.finding.find`, which takes the options and tells the objects, too.
-        """
+        """Return an `n` x `n` grid in each object that `tracker.prompting.finding.find` finds."""
         # By its name, for what finds objects is made of queries, not queries of it.
-        found = import_module("tracker.prompting.finding").find(video, prompts, **options)
-        return found.queries(n)
+        return import_module("tracker.prompting.finding").find(video, prompts, **options).queries(n)
 
     @classmethod
     def load(cls, path: str | Path, frames: range | None = None) -> Queries:
@@ -378,14 +374,11 @@ class Queries:
         return cls(*parse_rows(points))
 
     def plot(self, video: VideoLike, style: DrawingStyle | None = None) -> Image.Image:
-        """Return a picture of the points on the frames that they are asked for in.
+        """Return a picture of the points on the frames that they are asked for in, up to 16.
 
         Args:
             video: whatever `load_video` takes.
             style: how points are drawn; None as by default.
-
-        Returns:
-            A frame, or a sheet of up to 16 of them, chosen evenly; notebooks show it.
 
         Raises:
             UserError: a query lies outside the video.

@@ -117,7 +117,8 @@ class Detector:
 
     def _tokens(self, prompts: Sequence[str]) -> Any:
         """Return token ids and their mask, each `(P, L)` with the L that the model takes."""
-        longest = self.model.config.text_config.max_position_embeddings
+        config: Any = self.model.config.text_config
+        longest = config.max_position_embeddings
         for prompt, ids in zip(prompts, self.tokenizer(list(prompts))["input_ids"], strict=True):
             if len(ids) > longest:
                 log.warning(

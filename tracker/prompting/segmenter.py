@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -56,7 +56,8 @@ class Segmenter:
     @property
     def input_size(self) -> tuple[int, int]:
         """Height and width that frames are stretched to, in pixels."""
-        side = self.model.config.prompt_encoder_config.image_size
+        config: Any = self.model.config.prompt_encoder_config
+        side = config.image_size
         return (side, side) if isinstance(side, int) else (side[0], side[1])
 
     @torch.inference_mode()
