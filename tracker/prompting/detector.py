@@ -119,7 +119,8 @@ class Detector:
         """Return token ids and their mask, each `(P, L)` with the L that the model takes."""
         config: Any = self.model.config.text_config
         longest = config.max_position_embeddings
-        for prompt, ids in zip(prompts, self.tokenizer(list(prompts))["input_ids"], strict=True):
+        whole = self.tokenizer(list(prompts), verbose=False)["input_ids"]
+        for prompt, ids in zip(prompts, whole, strict=True):
             if len(ids) > longest:
                 log.warning(
                     "the prompt %r is longer than the detector reads (%d tokens); its end is left "

@@ -25,7 +25,7 @@ def _picture(frame: np.ndarray, found: FoundObjects, t: int) -> np.ndarray:
     picture = fit_width(frame, CELL_WIDTH)
     height, width = picture.shape[:2]
     colours = group_colours(len(found))
-    letter = max(9.0, height / 30)
+    letter = max(11.0, height / 24)
     seen = found.seen_in(t)
     for number, sighting in seen:
         mask = cv2.resize(

@@ -128,13 +128,18 @@ def _frames(
 
 @contextmanager
 def _memory_freed() -> Iterator[None]:
-    """Hand back what networks took, once they have gone out of sight within this."""
+    """Hand back what networks took that went out of sight before this or within it."""
+    _free_memory()
     try:
         yield
     finally:
-        gc.collect()  # modules refer to each other in circles
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        _free_memory()
+
+
+def _free_memory() -> None:
+    gc.collect()  # modules refer to each other in circles
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _batches(times: Sequence[int]) -> Iterator[list[int]]:
