@@ -20,7 +20,7 @@ from tracker.errors import UserError
 from tracker.video.loading import load_video
 from tracker.video.writing import write_video
 
-pytest_plugins = ["analysis_fixtures"]
+pytest_plugins = ["analysis_fixtures", "prompting_fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (64, 48)
@@ -37,6 +37,7 @@ SLOW = (
     "napari",
     "points/test_drawing.py",
     "pretraining",
+    "prompting",
     "scenes",
     "settings/test_composing.py",
     "test_benchmarks.py",

@@ -20,6 +20,7 @@ LEVELS = [
     ("baselines", "datasets", "head"),
     ("tracking",),
     ("analysis", "evaluation"),
+    ("prompting",),
     ("training",),
     ("pretraining",),
     ("web", "napari"),
