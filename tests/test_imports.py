@@ -22,7 +22,7 @@ LEVELS = [
     ("analysis", "evaluation"),
     ("training",),
     ("pretraining",),
-    ("web",),
+    ("bulk", "web"),
     ("cli",),
 ]
 """From the ground up: a package may import those of lower levels, and of its own."""

@@ -16,6 +16,7 @@ from tracker.errors import exit_on_user_error
 
 COMMANDS = {
     "track": ("track", "follow points through a video"),
+    "track-many": ("track_many", "follow points through folders full of videos, on many workers"),
     "ui": ("interactive.ui", "click on points, follow and correct them, on a page in the browser"),
     "convert": ("results.convert", "write tracks as files of other programs"),
     "demo": ("demo", "track a real clip, and a rendered one with known truth and a score"),
