@@ -11,6 +11,8 @@ import json
 import logging
 import math
 import os
+import socket
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,13 +86,15 @@ class Engine:
         import ray
 
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray reports to its makers
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is told by us
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if self.address is None:
                 ray.init(num_cpus=math.ceil((self.workers or 1) * self.cpus), **quiet)
             else:
+                _check_reachable(self.address)
                 ray.init(self.address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:160]
             where = "start on this machine" if self.address is None else f"join {self.address}"
             raise UserError(f"Ray cannot {where} ({reason})") from error
@@ -140,29 +144,41 @@ class Engine:
     ) -> Iterator[tuple[Item, Item | None]]:
         import ray
 
-        _quieten(ray.data.DataContext.get_current())
+        context = ray.data.DataContext.get_current()
+        context.max_errored_blocks = -1  # a lost block is counted, and the others go on
+        context.enable_progress_bars = context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         rows = [
             {"number": number, "item": json.dumps(dict(item))} for number, item in enumerate(items)
         ]
-        results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _Actor,
-            fn_constructor_args=(make_worker,),
-            batch_size=1,
-            compute=ray.data.ActorPoolStrategy(
-                size=min(self.workers or self._room(), len(rows)), max_tasks_in_flight_per_actor=1
-            ),
-            num_cpus=self.cpus,
-            num_gpus=self.gpus or None,
-            # An actor is started again for ever, but an item is not tried for ever.
-            max_restarts=-1,
-            max_task_retries=self.deaths - 1,
-        )
+        size = min(self.workers or self._room(), len(rows))
+        with warnings.catch_warnings():
+            # Ray says that 2.64 will take the two arguments by which retries are bounded away.
+            warnings.simplefilter("ignore")
+            results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+                _Actor,
+                fn_constructor_args=(make_worker,),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),
+                num_cpus=self.cpus,
+                num_gpus=self.gpus or None,
+                # An actor is started again for ever, but an item is not tried for ever.
+                max_restarts=-1,
+                max_task_retries=self.deaths - 1,
+            )
         left = dict(enumerate(items))
-        for row in results.iter_rows():
-            result = json.loads(row["result"])
-            if "unmade" in result:
-                raise UserError(result["unmade"])
-            yield left.pop(row["number"]), result
+        try:
+            for row in results.iter_rows():
+                result = json.loads(row["result"])
+                if "unmade" in result:
+                    raise UserError(result["unmade"])
+                yield left.pop(row["number"]), result
+        except ray.exceptions.RayError as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+            raise UserError(
+                f"Ray cannot run workers ({reason[:200]}); is this package, with the extra bulk, "
+                "on all machines of the cluster?"
+            ) from error
         for item in left.values():
             yield item, None
 
@@ -188,12 +204,15 @@ class _Actor:
         }
 
 
-def _quieten(context: Any) -> None:
-    """Let Ray Data count lost blocks rather than stop, and leave the screen to us."""
-    context.max_errored_blocks = -1
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+def _check_reachable(address: str) -> None:
+    """Fail at once where nobody listens: Ray would try for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _dashboard() -> str:

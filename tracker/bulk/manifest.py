@@ -78,9 +78,7 @@ def find_videos(
     return rows
 
 
-def _row(
-    cell: Mapping[str, Any], start: int, stop: int | None, queries: str | None
-) -> VideoRow:
+def _row(cell: Mapping[str, Any], start: int, stop: int | None, queries: str | None) -> VideoRow:
     uri = cell["uri"]
     identity = cell.get("id") or uri
     own = cell.get("queries")

@@ -68,6 +68,17 @@ def open_place(address: str) -> tuple[AbstractFileSystem, str]:
         raise UserError(f"{address} cannot be opened ({_reason(error)}); check it") from error
 
 
+def is_file(address: str) -> bool:
+    """Return whether an address is that of a file.
+
+    Raises:
+        UserError: its store cannot be reached.
+    """
+    fs, path = open_place(address)
+    with reported("read", address):
+        return bool(fs.isfile(path))
+
+
 def list_files(place: str) -> dict[str, int]:
     """Return the names and sizes in bytes of the files right below a place; none where none is.
 
@@ -216,5 +227,3 @@ def reported(verb: str, address: str) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())[:200]
-
-

@@ -83,7 +83,7 @@ class Run:
         retry_errors: whether to try those again that could not be tracked.
 
     Raises:
-        UserError: the tracker cannot be loaded, or the sink cannot be read.
+        UserError: the tracker cannot be loaded, or the sink cannot be read or written.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class Run:
         self._settings, self._sink, self._engine = settings, sink, engine
         self._worker = None if engine.uses_ray else VideoWorker(settings, sink)
         self.identity = self._worker.identity if self._worker else _identity(settings)
+        sink.settle()
         finished = sink.finished(with_errors=not retry_errors)
         self.left = [row for row in rows if self.identity.key(row) not in finished]
         self.summary = Summary(len(rows), len(rows) - len(self.left))
@@ -142,7 +143,9 @@ class Run:
         if self._sink.is_last_run(self._name):
             shards = sorted({self._sink.shard_of(key) for key in self._sink.files()})
             items = [{"shard": shard} for shard in shards]
-            merged = self._engine.run(partial(_Merger, self._sink), items)
+            # On one machine it is reading and writing, which does not wait for actors to start.
+            engine = self._engine if self._engine.address else Engine()
+            merged = engine.run(partial(_Merger, self._sink), items)
             if lost := sum(result is None for _, result in merged):
                 log.warning("%d shards were not written; the next run will write them", lost)
             self.summary.shards = self._sink.shards
@@ -166,4 +169,3 @@ def _identity(settings: BulkSettings) -> Identity:
     """Load the tracker to learn what it is; where it will run there may be another device."""
     _, tracker = replace(settings, device="cpu").open_tracker()
     return Identity(settings.fingerprint, tracker)
-

@@ -135,9 +135,7 @@ def rows_of(facts: VideoFacts, tracks: Tracks | None, layout: str) -> pa.Table:
     }
     arrays = _of_points(tracks) if layout == "points" else _of_video(tracks)
     count = len(tracks) if layout == "points" else 1
-    repeated = {
-        name: pa.array([told[name]] * count, columns.field(name).type) for name in OF_VIDEO
-    }
+    repeated = {name: pa.array([told[name]] * count, columns.field(name).type) for name in OF_VIDEO}
     return pa.table(repeated | arrays, columns)
 
 
@@ -153,7 +151,7 @@ def _lists(values: np.ndarray) -> pa.ListArray:
 def _of_points(tracks: Tracks) -> dict[str, Any]:
     import pyarrow as pa
 
-    names = [None] * len(tracks) if tracks.names is None else [name or None for name in tracks.names]
+    names = [None] * len(tracks) if tracks.names is None else list(tracks.names)
     return {
         "point": pa.array(np.arange(len(tracks), dtype=np.int32)),
         "name": pa.array(names, pa.string()),
@@ -211,23 +209,25 @@ def tracks_in(rows: pa.Table) -> Tracks:
     if "point" in rows.column_names:
         rows = rows.sort_by("point")
         count, names = len(rows), rows["name"].to_pylist()
+        names = None if None in names else names
     else:
-        count, names = first["points"], first["names"] or [None] * first["points"]
+        count, names = first["points"], first["names"]
 
-    def values(name: str) -> np.ndarray:
+    def values(name: str, length: int) -> np.ndarray:
         column = rows[name].combine_chunks()
         flat = column.flatten() if pa.types.is_list(column.type) else column
-        return flat.to_numpy(zero_copy_only=False).reshape(count, -1)
+        return flat.to_numpy(zero_copy_only=False).reshape(count, length)
 
-    queries = np.concatenate([values(f"query_{name}") for name in ("frame", "x", "y")], axis=1)
+    length = first["frames"]
+    queries = [values(f"query_{name}", 1) for name in ("frame", "x", "y")]
     return Tracks(
-        np.stack([values("x"), values("y")], axis=-1),
-        values("visible"),
-        queries,
+        np.stack([values("x", length), values("y", length)], axis=-1),
+        values("visible", length),
+        np.concatenate(queries, axis=1),
         (first["width"], first["height"]),
         first["fps"],
-        values("confidence"),
-        [name or "" for name in names] if any(names) else None,
+        values("confidence", length),
+        names,
         first["start"],
         first["stride"],
     )

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from tracker.bulk.places import (
     atomic_place,
     delete,
+    is_file,
     join,
     list_files,
     open_place,
@@ -71,7 +72,7 @@ class Sink:
 
     @classmethod
     def open(cls, place: str, layout: str | None, videos: int) -> Sink:
-        """Open a place, or make it and prove that it can be written to.
+        """Open a place that holds rows, or nothing yet; `settle` is what writes to it first.
 
         Args:
             place: path or address of a folder.
@@ -79,15 +80,12 @@ class Sink:
             videos: how many there will be, as far as is known: a shard holds about 256.
 
         Raises:
-            UserError: it cannot be written to, or holds something else.
+            UserError: it cannot be read, or holds something else.
         """
         found = cls.find(place)
         if found is None:
             _check_empty(place)
             found = cls(place, layout or LAYOUTS[0], -(-videos // VIDEOS_A_SHARD))
-            content = {"format": FORMAT, "layout": found.layout, "shards": found.shards}
-            content["columns"] = found.columns
-            _write_json(join(place, SETTINGS), content)
         if layout not in (None, found.layout):
             raise UserError(
                 f"{place} holds a row for each of its {found.layout}, not {layout}; leave out "
@@ -102,6 +100,8 @@ class Sink:
         Raises:
             UserError: it cannot be read, or is of another version.
         """
+        if is_file(place):
+            raise UserError(f"{place} is a file; name a folder")
         file = join(place, SETTINGS)
         content = read_bytes(file)
         if content is None:
@@ -117,6 +117,15 @@ class Sink:
                 f"{place} was written by another version, with other columns; name another --out"
             )
         return found
+
+    def settle(self) -> None:
+        """Write what the place holds, which proves that it can be written to.
+
+        Raises:
+            UserError: it cannot.
+        """
+        content = {"format": FORMAT, "layout": self.layout, "shards": self.shards}
+        _write_json(join(self.place, SETTINGS), content | {"columns": self.columns})
 
     @property
     def columns(self) -> list[str]:
@@ -288,8 +297,6 @@ def _check_empty(place: str) -> None:
     fs, path = open_place(place)
     with reported("read", place):
         fs.invalidate_cache()
-        if fs.isfile(path):
-            raise UserError(f"{place} is a file; name a folder")
         try:
             held = fs.ls(path, detail=False)
         except FileNotFoundError:
@@ -304,4 +311,3 @@ def _check_empty(place: str) -> None:
 
 def _is_key(name: str) -> bool:
     return len(name) == 16 and all(letter in "0123456789abcdef" for letter in name)
-

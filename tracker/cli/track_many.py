@@ -145,7 +145,7 @@ def track_all(args: argparse.Namespace) -> tuple[Run, Summary]:
         UserError: there is nothing to track, or rows cannot be read or written.
     """
     check_query_options(args)
-    settings, engine = make_settings(args), make_engine(args)
+    engine, settings = make_engine(args), make_settings(args)
     from tracker.bulk.manifest import find_videos
     from tracker.bulk.run import Run
     from tracker.bulk.sink import Sink
