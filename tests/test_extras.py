@@ -21,6 +21,8 @@ OPTIONAL = [
     "gradio",
     "pandas",
     "pyarrow",
+    "ray",
+    "s3fs",
     "sklearn",
     "sleap_io",
     "tables",

@@ -235,6 +235,6 @@ def test_an_object_store(s3: str, clips: Path, tmp_path: Path, settings: BulkSet
         ("one", f"{s3}/clips/1.mp4"),
     ]
     assert track(rows, settings, f"{s3}/out")[1].tracked == 2
-    with pytest.raises(UserError, match=r"no-bucket"):
-        Sink.open("s3://no-bucket/out", "points", 1)
+    with pytest.raises(UserError, match="cannot write s3://no-bucket/out"):
+        track(rows, settings, "s3://no-bucket/out")
     assert track([VideoRow(f"{s3}/none.mp4", "none")], settings, f"{s3}/out")[1].failed == 1

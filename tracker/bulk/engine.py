@@ -26,8 +26,9 @@ Item = Mapping[str, Any]
 
 Worker = Callable[[Item], Item]
 
-WAVE = 10_000
-"""Items that are handed to Ray at a time: it plans all of them before the first begins."""
+WAVE, WAVE_A_WORKER = 1_000, 100
+"""Items that are handed to Ray at a time: it plans all of them before the first begins, and workers
+that find nothing more to do wait for the last one."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,14 @@ class Engine:
                 assert worker is not None
                 yield item, worker(item)
             return
-        for start in range(0, len(items), WAVE):
-            yield from self._run_wave(make_worker, items[start : start + WAVE])
+        if items:
+            size = self.workers or self._room()
+            wave = max(WAVE, WAVE_A_WORKER * size)
+            for start in range(0, len(items), wave):
+                yield from self._run_wave(make_worker, items[start : start + wave], size)
 
     def _run_wave(
-        self, make_worker: Callable[[], Worker], items: Sequence[Item]
+        self, make_worker: Callable[[], Worker], items: Sequence[Item], size: int
     ) -> Iterator[tuple[Item, Item | None]]:
         import ray
 
@@ -151,7 +155,7 @@ class Engine:
         rows = [
             {"number": number, "item": json.dumps(dict(item))} for number, item in enumerate(items)
         ]
-        size = min(self.workers or self._room(), len(rows))
+        size = min(size, len(rows))
         with warnings.catch_warnings():
             # Ray says that 2.64 will take the two arguments by which retries are bounded away.
             warnings.simplefilter("ignore")

@@ -91,13 +91,13 @@ def write_shard(
         clips: number, `(T, 3, H, W)` in 0..1, `(N, T, 2)`, `(N, T)`.
         pixels: how they are stored: `float32` exactly, `uint8` in a quarter of the room.
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for number, video, xy, visible in clips:
         stored = video if pixels == "float32" else (video * 255).round().byte()
         arrays[f"video_{number}"] = stored.cpu().numpy()
         arrays[f"xy_{number}"] = xy.cpu().numpy()
         arrays[f"visible_{number}"] = visible.cpu().numpy()
-    np.savez(file, allow_pickle=False, **arrays)
+    np.savez(file, **arrays)
 
 
 class ShardedTracks:
@@ -116,12 +116,14 @@ class ShardedTracks:
 
     def __init__(
         self,
-        root: str,
+        root: str | None,
         frames: int | None = None,
         size: tuple[int, int] | None = None,
         points: int | None = None,
         repeat: bool = False,
     ) -> None:
+        if root is None:
+            raise UserError("data.root is not set; name the folder that vjepa-tracker render wrote")
         self._root, self._repeat = Path(root), repeat
         index = self._root / INDEX
         if not index.is_file():
