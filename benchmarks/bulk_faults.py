@@ -34,6 +34,18 @@ from tracker.video.writing import write_video
 VIDEOS, FRAMES, SIDE = 24, 12, 64
 
 
+def write_clips(folder: Path, seed: int = 0) -> Path:
+    """Write tiny videos of noise that moves, and a file that is none."""
+    folder.mkdir()
+    noise = np.random.default_rng(seed)
+    for number in range(VIDEOS):
+        picture = noise.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+        frames = (np.roll(picture, 2 * t, 1) for t in range(FRAMES))
+        write_video(folder / f"{number}.mp4", frames, fps=24)
+    (folder / "broken.mp4").write_bytes(b"no video")
+    return folder
+
+
 def grid(video: Video, file: Path | None) -> Queries:
     """Return the points of every video."""
     return Queries.grid(4, video.size)
@@ -125,14 +137,7 @@ def main() -> None:
     random.seed(args.seed)
     with TemporaryDirectory(prefix="bulk-faults-") as name:
         folder = Path(name)
-        clips = folder / "clips"
-        clips.mkdir()
-        noise = np.random.default_rng(args.seed)
-        for number in range(VIDEOS):
-            picture = noise.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-            frames = (np.roll(picture, 2 * t, 1) for t in range(FRAMES))
-            write_video(clips / f"{number}.mp4", frames, fps=24)
-        (clips / "broken.mp4").write_bytes(b"no video")
+        clips = write_clips(folder / "clips", args.seed)
         if start(clips, folder / "quiet", args.tracker, 1).wait():
             raise SystemExit("the quiet run failed")
         expected = ordered(folder / "quiet")

@@ -179,6 +179,32 @@ def test_a_run_leaves_the_shards_to_one_that_began_later(
     assert sink.files() == [] and len(sink.finished()) == 6
 
 
+@pytest.mark.parametrize("layout", ["points", "videos"])
+def test_rows_of_a_worker_that_died_after_them_count(
+    clips: Path,
+    tmp_path: Path,
+    settings: BulkSettings,
+    layout: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its result is lost, and its rows are not."""
+
+    def run(self: Engine, make_worker, items):
+        worker = make_worker()
+        for number, item in enumerate(items):
+            result = worker(item)
+            yield item, None if number % 2 else result
+
+    rows = find_videos([str(clips)])
+    _, expected, outcomes = track(rows, settings, tmp_path / "quiet", layout)
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "run", run)
+        dying = Run(rows, settings, Sink.open(str(tmp_path / "lost"), layout, 6), Engine())
+        found = list(dying.track())
+    assert [replace(o, seconds=0) for o in found] == [replace(o, seconds=0) for o in outcomes]
+    assert replace(dying.finish(), seconds=0) == replace(expected, seconds=0)
+
+
 def test_a_cluster_does_the_same(
     clips: Path, tmp_path: Path, settings: BulkSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,12 +16,14 @@ from functools import partial
 
 from tracker.bulk.engine import Engine, Item, Worker
 from tracker.bulk.manifest import VideoRow
-from tracker.bulk.sink import Sink
+from tracker.bulk.places import is_file
+from tracker.bulk.sink import Sink, read_rows
 from tracker.bulk.worker import (
     BulkSettings,
     Identity,
     Outcome,
     VideoWorker,
+    outcome_in,
     write_error,
 )
 from tracker.errors import UserError, log
@@ -127,7 +129,10 @@ class Run:
         return partial(VideoWorker, self._settings, self._sink, self.identity)
 
     def _lost(self, row: VideoRow) -> Outcome:
-        """Write the row of a video that took its workers with it."""
+        """Write the row of a video that took its workers with it, unless its rows are there."""
+        file = self._sink.file(self.identity.key(row))
+        if is_file(file):  # they died after it was finished
+            return outcome_in(read_rows(file))
         error = (
             f"its worker died {self._engine.deaths} times, as it does where memory is short; "
             "try it alone, with fewer points or smaller inference.block"

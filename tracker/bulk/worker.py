@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracker.bulk.manifest import VideoRow
 from tracker.bulk.places import atomic_place, local_copy
@@ -25,6 +25,9 @@ from tracker.points.tracks import Tracks
 from tracker.registry import Tracker, make_tracker
 from tracker.video.loading import load_video
 from tracker.video.video import Video
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Choose = Callable[[Video, Path | None], Queries]
 """Makes the queries of a video, from a file where its row names one."""
@@ -221,6 +224,15 @@ def write_error(sink: Sink, facts: VideoFacts) -> Outcome:
     except (UserError, OSError) as reason:
         return Outcome(facts.key, error=facts.error, fatal=str(reason))
     return Outcome(facts.key, seconds=facts.seconds, error=facts.error)
+
+
+def outcome_in(rows: pa.Table) -> Outcome:
+    """Return what the rows of a video tell of how it went."""
+    first = rows.slice(0, 1).to_pylist()[0]
+    points = first["points"] if "points" in first else len(rows)
+    if first["error"] is not None:
+        return Outcome(first["key"], seconds=first["seconds"], error=first["error"])
+    return Outcome(first["key"], first["frames"], points, first["seconds"])
 
 
 def _joined(lines: list[str]) -> str | None:
