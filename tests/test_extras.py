@@ -26,6 +26,8 @@ OPTIONAL = [
     "pandas",
     "pyarrow",
     "qtpy",
+    "ray",
+    "s3fs",
     "sklearn",
     "sleap_io",
     "tables",

@@ -23,7 +23,7 @@ LEVELS = [
     ("prompting",),
     ("training",),
     ("pretraining",),
-    ("web", "napari"),
+    ("bulk", "web", "napari"),
     ("cli",),
 ]
 """From the ground up: a package may import those of lower levels, and of its own."""
