@@ -30,6 +30,7 @@ SLOW = (
     "analysis",
     "cli",
     "evaluation/test_overlays.py",
+    "export/test_onnx_files.py",
     "features/test_backbone.py",
     "features/test_vjepa21.py",
     "flow",

@@ -19,7 +19,7 @@ LEVELS = [
     ("registry", "scenes", "features", "flow"),
     ("baselines", "datasets", "head"),
     ("tracking",),
-    ("analysis", "evaluation"),
+    ("analysis", "evaluation", "export"),
     ("prompting",),
     ("training",),
     ("pretraining",),

@@ -16,7 +16,7 @@ from tracker.analysis.pca import principal_components
 from tracker.analysis.report import Figure, Table
 from tracker.errors import UserError
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
-from tracker.features.template import PositionalTemplate
+from tracker.features.template import PositionalTemplate, template_beside
 from tracker.pretraining.frozen.describers import describe_by_backbone, fit_template
 from tracker.pretraining.frozen.nearest import THRESHOLDS, Way, measure
 from tracker.pretraining.frozen.videos import TrackedVideo
@@ -31,7 +31,8 @@ class Encoder:
 
     Attributes:
         name: its source.
-        backbone: read at its usual layers, in its natural frame mode.
+        backbone: read as the template beside it says, else at its usual layers in its natural
+            frame mode.
         template: fitted on the same clips as the others'.
     """
 
@@ -53,7 +54,8 @@ def open_encoders(
     Args:
         names: sources of backbones.
         size: `(height, width)` in pixels that all of them see.
-        window: frames that attend to each other.
+        window: frames that attend to each other, where no template beside the weights says how
+            many.
         clips: rendered ones that each template is fitted on.
         textures: folder of photographs that they show; None for built-in pictures.
         device: where they run.
@@ -64,11 +66,20 @@ def open_encoders(
     if len(set(names)) != len(names) or not names:
         raise UserError(f"backbones={list(names)}: name one or more, each once")
     # All of them first: a name that is wrong is told before the work begins.
-    opened = [FrozenBackbone(BackboneConfig.usual(name, size, window)) for name in names]
+    opened = [FrozenBackbone(_reading(name, size, window)) for name in names]
     return [
         Encoder(name, backbone, fit_template(backbone, clips, textures, device))
         for name, backbone in zip(names, opened, strict=True)
     ]
+
+
+def _reading(name: str, size: tuple[int, int], window: int) -> BackboneConfig:
+    """Return how an encoder is read: as the template beside its weights says, else as is usual."""
+    beside = template_beside(name)
+    read = {} if beside is None else beside.identity
+    return BackboneConfig.usual(
+        name, size, read.get("window", window), read.get("layers"), read.get("frame_mode")
+    )
 
 
 def matching_table(
@@ -94,11 +105,20 @@ def position_table(encoders: Sequence[Encoder]) -> Table:
     """Return how much of each encoder's features is by place, at its last layer."""
     return Table(
         "Position in the features of the last layer",
-        ["encoder", "frame mode", "layers", "channels", "share of variance", "split-half cosine"],
+        [
+            "encoder",
+            "frame mode",
+            "window",
+            "layers",
+            "channels",
+            "share of variance",
+            "split-half cosine",
+        ],
         [
             (
                 one.name,
                 one.backbone.config.frame_mode,
+                one.backbone.config.window,
                 ", ".join(map(str, one.backbone.config.layers)),
                 one.backbone.channels,
                 one.template.report.positional_share[-1],
