@@ -26,6 +26,7 @@ def follow_blocks(
     config: InferenceConfig,
     memory: BoundedMemory,
     progress: Progress,
+    on_block: Callable[[FollowedFrames], object] | None = None,
 ) -> FollowedFrames:
     """Follow queries through a whole video, both ways from each query's frame.
 
@@ -44,6 +45,8 @@ def follow_blocks(
         memory: of the flow between the video's frames.
         progress: called with frames done and frames to do in all; a frame that is visited both
             ways counts twice.
+        on_block: called after each block with the tracks of all frames so far, where they are
+            final by then: where all queries lie in the first block.
 
     Returns:
         All points in all frames.
@@ -87,6 +90,8 @@ def follow_blocks(
         features = visit(forward, number)
         if number == last > 0:
             backward.add_context(features)
+        if last == 0 and on_block is not None:
+            on_block(tracks.select_frames(slice(0, starts[number] + features.num_frames)))
     descriptors = forward.descriptors
     assert descriptors is not None  # every query lies in one of the blocks
     for number in range(last, 0, -1):

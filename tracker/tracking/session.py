@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.progress import Progress, Share, reported
 from tracker.tracking.blocks import follow_blocks
+from tracker.tracking.context import FollowedFrames
 from tracker.tracking.model import TrackingModel
 from tracker.video.video import Video
 
@@ -42,12 +44,18 @@ class TrackSession:
         self._last = (0, video.read(0, 0))
 
     @torch.inference_mode()
-    def track(self, queries: QueriesLike, progress: Progress | bool | None = None) -> Tracks:
+    def track(
+        self,
+        queries: QueriesLike,
+        progress: Progress | bool | None = None,
+        on_block: Callable[[Tracks], object] | None = None,
+    ) -> Tracks:
         """Follow queries through the whole video, forwards and backwards in time.
 
         Args:
             queries: in frames and pixels of the video, whatever `Queries.of` takes.
             progress: as `PointTracker.track` takes it.
+            on_block: as `PointTracker.track_blocks` takes it.
 
         Returns:
             Tracks in pixels of the video.
@@ -57,6 +65,12 @@ class TrackSession:
         """
         tracker, video, queries = self._tracker, self._video, Queries.of(queries)
         queries.check(video.size, len(video))
+
+        def tracks_of(found: FollowedFrames) -> Tracks:
+            tracks = tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+            frames = video.source_frames
+            return replace(tracks, start=frames.start, stride=frames.step)
+
         with reported(progress, len(video), "tracking") as on_progress:
             found = follow_blocks(
                 tracker.head,
@@ -66,10 +80,9 @@ class TrackSession:
                 tracker.config.inference,
                 self._memory,
                 on_progress,
+                on_block and (lambda found: on_block(tracks_of(found))),
             )
-        tracks = tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
-        frames = video.source_frames
-        return replace(tracks, start=frames.start, stride=frames.step)
+        return tracks_of(found)
 
     def _features(self, start: int, stop: int, on_share: Share) -> FrameFeatures:
         """Return the features of the block of frames `start..stop-1`."""
