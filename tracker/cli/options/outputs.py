@@ -16,6 +16,7 @@ from tracker.formats.registry import FORMATS, check_installed, format_of
 from tracker.points.drawing import DrawingStyle, contact_sheet, write_image
 from tracker.points.tracks import Tracks
 from tracker.video.video import Video
+from tracker.video.writing import VideoFile
 
 KINDS = ("npz", "csv", "png", "mp4")
 """What a run writes, in this order; formats of other programs come after them."""
@@ -113,6 +114,7 @@ class OutputFiles:
         tracks: Tracks,
         style: DrawingStyle | None = None,
         truth: Tracks | None = None,
+        drawn: VideoFile | None = None,
     ) -> Iterator[Path]:
         """Write the files, and yield each as soon as it is complete.
 
@@ -121,6 +123,7 @@ class OutputFiles:
             tracks: in its pixels.
             style: how points are drawn; None as by default.
             truth: drawn as well, where it is known.
+            drawn: one of the files, all of whose frames are drawn already.
 
         Raises:
             UserError: a file cannot be written.
@@ -136,6 +139,8 @@ class OutputFiles:
                 tracks.save(path, kind)
             elif kind == "png":
                 write_image(path, contact_sheet(video, tracks, style=style))
+            elif drawn is not None and path == drawn.path:
+                drawn.finish()
             else:
                 with progress_bar("drawing", total=len(video)) as progress:
                     tracks.render(video, path, style, truth, progress)

@@ -105,19 +105,17 @@ def track_video(job: Job, tracker: Tracker, name: str, style: DrawingStyle) -> d
     Raises:
         UserError: frames cannot be decoded, or a file cannot be written.
     """
-    from tracker.analysis.cuts import warn_of_contents  # brings OpenCV, which --help does without
+    from tracker.cli.tracking.passing import OnePass  # brings OpenCV, which --help does without
 
-    with job.files.folders():
-        with progress_bar("looking for cuts", total=len(job.video)) as progress:
-            warn_of_contents(job.video, progress)
+    with job.files.folders(), OnePass(job.video, job.files, style) as once:
         started = time.perf_counter()
         with progress_bar("tracking") as progress:
-            tracks = tracker.track(job.video, job.queries, progress)
-        seconds = time.perf_counter() - started
+            tracks = once.track(tracker, job.queries, progress)
+        seconds = time.perf_counter() - started - once.seconds_drawing
         seen = float(tracks.visible.mean())
         print(f"tracked in {seconds:.1f} s with {name}; {seen:.0%} visible")
         written = []
-        for path in job.files.write(job.video, tracks, style):
+        for path in once.write(tracks):
             print(f"written: {path}")
             written.append(str(path))
         if job.objects is not None and job.files.objects is not None:

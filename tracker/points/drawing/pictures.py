@@ -34,20 +34,22 @@ def overlay(
     tracks: DrawnTracks,
     truth: DrawnTracks | None = None,
     style: DrawingStyle | None = None,
+    start: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Yield every frame with its tracks.
+    """Yield every frame that the tracks reach with its tracks.
 
     Args:
         video: of any size; small ones are enlarged.
         tracks: of the video, in pixels of whatever size.
         truth: drawn at the right of the tracks, each point in the same colour.
         style: how points are drawn; None as by default.
+        start: the first frame that is drawn.
 
     Yields:
         `(H, W, 3) uint8`.
     """
     colours = point_colours(tracks)
-    for t, frame in enumerate(video.frames()):
+    for t, frame in enumerate(video.frames(start, tracks.xy.shape[1]), start):
         enlarged = enlarge(frame)
         picture = draw_tracks(enlarged, tracks, t, style, colours)
         if truth is not None:
@@ -81,9 +83,14 @@ def contact_sheet(
     style: DrawingStyle | None = None,
 ) -> np.ndarray:
     """Return one picture of `columns` x `rows` frames spread evenly over the video."""
-    times = spread(len(video), columns * rows)
+    times = sheet_frames(video, columns, rows)
     frames = (fit_width(video[t], CELL_WIDTH) for t in times)
     return _sheet(frames, tracks, times, times, columns, style)
+
+
+def sheet_frames(video: Video, columns: int = 4, rows: int = 2) -> list[int]:
+    """Return the numbers of the frames that `contact_sheet` shows."""
+    return spread(len(video), columns * rows)
 
 
 def query_sheet(
