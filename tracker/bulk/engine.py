@@ -75,15 +75,15 @@ class Engine:
         with needs("bulk"):
             import ray
         was_there = ray.is_initialized()
-        if not was_there:
-            self._connect()
+        dashboard = "" if was_there else self._connect()
         try:
-            yield _dashboard()
+            yield dashboard
         finally:
             if not was_there:
                 ray.shutdown()
 
-    def _connect(self) -> None:
+    def _connect(self) -> str:
+        """Start or join a cluster; return the address of its dashboard, if there is one."""
         import ray
 
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray reports to its makers
@@ -91,14 +91,16 @@ class Engine:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if self.address is None:
-                ray.init(num_cpus=math.ceil((self.workers or 1) * self.cpus), **quiet)
+                cpus = math.ceil((self.workers or 1) * self.cpus)
+                context = ray.init(num_cpus=cpus, **quiet)
             else:
                 _check_reachable(self.address)
-                ray.init(self.address, **quiet)
+                context = ray.init(self.address, **quiet)
         except (OSError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:160]
             where = "start on this machine" if self.address is None else f"join {self.address}"
             raise UserError(f"Ray cannot {where} ({reason})") from error
+        return context.dashboard_url or ""
 
     def _room(self) -> int:
         """Return how many workers the cluster has CPUs and GPUs for."""
@@ -217,12 +219,3 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
-
-
-def _dashboard() -> str:
-    import ray
-
-    try:
-        return ray.get_dashboard_url() or ""
-    except (AttributeError, RuntimeError):  # `ray://` does not tell
-        return ""

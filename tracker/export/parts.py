@@ -45,6 +45,9 @@ class DescribeFrames(nn.Module):
         tracker: in eval mode, on the CPU.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, tracker: TrackingModel) -> None:
         super().__init__()
         self.backbone, self.fine_size = tracker.backbone, tracker.config.fine_size

@@ -251,7 +251,7 @@ class TrackingHead(nn.Module):
         all_xy, all_logits = [overrule(match, sure, better)[0]], [visibility_logits]
         if self.config.use_flow and flow is not None:
             better.insert(0, (flow.xy[:, :, new], flow.certainty[:, :, new] > 0))
-        xy = bridge(*overrule(match, sure, better), past and past.xy[:, :, -1:])
+        xy = bridge(*overrule(match, sure, better), past.xy[:, :, -1:] if past else None)
         for _ in range(steps):
             assert matches is not None  # there are steps
             xy, visibility_logits = self._refine(
