@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from tiny_prompting import square
 
-from tracker.points.drawing.colours import PALETTE, group_colours, point_colours
+from tracker.points.drawing.colours import group_colours
 from tracker.points.masks import mask_objects
-from tracker.points.tracks import Tracks
 from tracker.prompting.drawing import object_sheet
 from tracker.prompting.objects import FoundObjects
 from tracker.prompting.sightings import Sighting
@@ -91,22 +90,3 @@ def test_the_picture_tints_each_object_in_its_colour(found: FoundObjects, video:
     tint = picture[place] - plain[place]
     toward = group_colours(3)[1].astype(int) - plain[place]
     np.testing.assert_allclose(tint, 0.45 * toward, atol=2)
-
-
-def test_tracks_of_several_objects_are_drawn_by_object(found: FoundObjects) -> None:
-    queries = found.queries(2)
-    xy = np.repeat(queries.xy[:, None], 2, axis=1)
-    names = list(queries.names)
-    tracks = Tracks(xy, np.ones(xy.shape[:2], bool), queries.txy, SIZE, names=names)
-    expected = np.repeat(group_colours(3), 4, axis=0)
-    np.testing.assert_array_equal(point_colours(tracks), expected)
-    # Of one object, or with a point of none, points are told apart by their places.
-    assert len(np.unique(point_colours(tracks[:4]), axis=0)) > 1
-    mixed = Tracks(xy, tracks.visible, queries.txy, SIZE, names=[*names[:-1], "nose"])
-    assert (point_colours(mixed) != expected).any()
-
-
-def test_colours_of_neighbours_in_the_list_are_unlike() -> None:
-    colours = group_colours(len(PALETTE)).astype(int)
-    assert len(np.unique(colours, axis=0)) == len(PALETTE)
-    assert np.abs(np.diff(colours, axis=0)).sum(1).min() > 150

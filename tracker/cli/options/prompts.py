@@ -82,13 +82,13 @@ def find_objects(args: argparse.Namespace, video: Video, tracker: Tracker) -> Fo
     """
     from tracker.prompting.finding import find
 
-    if args.query_frames is None and not args.at:
-        args.query_frames = "auto"
+    unnamed = args.query_frames is None and not args.at
+    where = argparse.Namespace(**vars(args) | {"query_frames": "auto"}) if unnamed else args
     found = find(
         video,
         args.prompt,
         tracker,
-        frames=choose_query_frames(args, video),
+        frames=choose_query_frames(where, video),
         threshold=args.prompt_threshold,
         detector=args.detector,
         segmenter=args.segmenter,
