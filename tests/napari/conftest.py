@@ -80,6 +80,7 @@ class Desk:
             self.widget.new.native.click()
         world = self.video.data_to_world((t, y - 0.5, x - 0.5))
         self.points.selected_data = set()
+        self.widget.point_name.value = ""
         self.widget.point_name.value = name
         self.points.add(self.points.world_to_data(world))
         self.points.selected_data = set()
