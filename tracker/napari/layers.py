@@ -204,6 +204,12 @@ def placement(video: Image) -> dict[str, Any]:
     return {option: getattr(video, option) for option in options}
 
 
+def dot_size(video: Image) -> float:
+    """Return a size for points that can be seen and picked in a video, in its pixels."""
+    first, last = video.extent.data
+    return float(max(last[1:] - first[1:])) / 70
+
+
 def _pixel(layer: Points, video: Image, place: np.ndarray) -> tuple[int, float, float]:
     """Return frame, x and y of a place of a layer."""
     t, row, column = video.world_to_data(layer.data_to_world(place))

@@ -17,6 +17,7 @@ from tracker.napari.following import Following
 from tracker.napari.layers import (
     NAMES,
     Anchor,
+    dot_size,
     frame_of,
     keep_apart,
     name_points,
@@ -181,7 +182,7 @@ class TrackWidget(Container):
             symbol="square",
             face_color="transparent",
             border_color="white",
-            size=12,
+            size=1.5 * dot_size(video),
             **placement(video),
         )
         layer.events.data.connect(self._keep_apart)
