@@ -11,20 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
-pytest.importorskip("napari.layers", reason="needs the extra napari")
-try:
-    from qtpy.QtWidgets import QApplication
-except ImportError as error:  # a library of the system is missing
-    pytest.skip(f"Qt cannot be loaded here ({error}): see .ci/run", allow_module_level=True)
-
-from napari.components import ViewerModel
-
-from tracker.napari.widget import TrackWidget
-
 if TYPE_CHECKING:
     from napari.layers import Image, Points
+    from qtpy.QtWidgets import QApplication
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("NAPARI_CONFIG", "")  # not the settings of who runs this
 
 SECONDS = 180.0
 """That anything may take; a busy machine is slow."""
@@ -32,11 +24,14 @@ SECONDS = 180.0
 
 @pytest.fixture(scope="session")
 def qt() -> QApplication:
-    return QApplication.instance() or QApplication([])
+    pytest.importorskip("napari.layers", reason="needs the extra napari")
+    reason = "Qt cannot be loaded; .ci/run names the libraries of the system that it needs"
+    widgets = pytest.importorskip("qtpy.QtWidgets", reason=reason, exc_type=ImportError)
+    return widgets.QApplication.instance() or widgets.QApplication([])
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def lines(qt: QApplication, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The errors that the user is told of."""
     told: list[str] = []
     monkeypatch.setattr("tracker.napari.widget.show_error", told.append)
@@ -54,6 +49,10 @@ class Desk:
     """
 
     def __init__(self, qt: QApplication, told: list[str], frames: Any, **options: Any) -> None:
+        from napari.components import ViewerModel
+
+        from tracker.napari.widget import TrackWidget
+
         self.qt, self.told = qt, told
         self.viewer = ViewerModel()
         self.video: Image = self.viewer.add_image(frames, rgb=True, name="clip", **options)
@@ -80,6 +79,7 @@ class Desk:
             self.widget.new.native.click()
         world = self.video.data_to_world((t, y - 0.5, x - 0.5))
         self.points.selected_data = set()
+        self.widget.point_name.value = ""
         self.widget.point_name.value = name
         self.points.add(self.points.world_to_data(world))
         self.points.selected_data = set()

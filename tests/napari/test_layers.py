@@ -21,6 +21,7 @@ from napari_builtins.io import napari_write_points
 from tracker.errors import UserError
 from tracker.napari.layers import (
     Anchor,
+    dot_size,
     frame_of,
     moved_places,
     name_points,
@@ -144,6 +145,7 @@ def test_layers_on_a_video_have_its_pixels() -> None:
     layer = video(scale=(1, 2, 3), translate=(0, 5, 7), rotate=(0, 0, 30))
     points = Points([(1, 2, 3)], **placement(layer))
     np.testing.assert_allclose(queries_of(points, layer).txy, [[1, 3.5, 2.5]], atol=1e-5)
+    assert dot_size(layer) == pytest.approx(SIZE[0] / 70, rel=0.1)
 
 
 def test_napari_shows_what_is_exported_for_it(tmp_path: Path) -> None:

@@ -145,13 +145,38 @@ def test_a_run_is_stopped(desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not desk.told and desk.widget.tracks is None
 
 
+def test_names_go_to_what_is_selected_and_added(desk) -> None:
+    desk.widget.new.native.click()
+    layer, field = desk.points, desk.widget.point_name
+    layer.add((0, 10, 20))  # napari selects what is added
+    field.value = "nose"
+    layer.add((0, 30, 40))  # in the same frame: another point
+    assert layer.features["name"].tolist() == ["nose", ""] and field.value == ""
+    field.value = "tail"
+    layer.selected_data = {0}
+    assert field.value == "nose"
+    layer.add((5, 11, 22))  # in another frame: an anchor
+    assert layer.features["name"].tolist() == ["nose", "tail", "nose"]
+    desk.press("track")
+    layer.selected_data = set()
+    layer.add((7, 50, 60))
+    assert layer.features["name"].tolist()[-1] == "", "it is no anchor of the last point"
+    assert not desk.told and desk.widget.tracks.names == ("nose", "tail")
+
+
+def twice_in_a_frame(desk) -> None:
+    desk.add("a", 1, 5, 5)
+    desk.add("b", 1, 9, 9)
+    desk.points.features = {"name": ["a", "a"], "hidden": [False, False]}
+
+
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [
         (lambda desk: None, "press New points"),
         (lambda desk: desk.widget.new.native.click(), "no points yet"),
         (lambda desk: desk.add("nose", 0, 200, 10), "outside the frame"),
-        (lambda desk: (desk.add("a", 1, 5, 5), desk.add("a", 1, 9, 9)), "frame 1"),
+        (twice_in_a_frame, "named twice in frame 1"),
         (
             lambda desk: (desk.add("a", 1, 5, 5), setattr(desk.widget.tracker, "value", "no")),
             "'no'",

@@ -160,6 +160,16 @@ class Visitor:
         self.page.mouse.move(*self.screen_of(*end), steps=4)
         self.page.mouse.up()
 
+    def pixel(self, x: float, y: float) -> tuple[int, ...]:
+        """Return red, green and blue that the canvas has at a place of the video."""
+        drawn = """([x, y]) => {
+            const {canvas, lens} = window.stage, context = canvas.getContext("2d");
+            const ratio = canvas.width / canvas.getBoundingClientRect().width;
+            const place = lens.toScreen(x, y).map(side => Math.floor(side * ratio));
+            return [...context.getImageData(...place, 1, 1).data].slice(0, 3);
+        }"""
+        return tuple(self.page.evaluate(drawn, [float(x), float(y)]))
+
     def wait(self, condition: str) -> None:
         """Wait until something is so; `stage` is the page's."""
         self.page.wait_for_function(f"(stage => {condition})(window.stage)")

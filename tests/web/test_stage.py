@@ -15,6 +15,7 @@ pytest.importorskip("gradio", reason="needs the extra web")
 pytest.importorskip("playwright", reason="needs the extra test")
 
 from tracker.points.tracks import Tracks
+from tracker.web.drawing import confidence_colours
 
 if TYPE_CHECKING:
     from tests.web.conftest import Visitor
@@ -161,15 +162,7 @@ def test_names_colours_and_undo(visitor: Visitor) -> None:
     visitor.wait("stage.scene.points[1].colour === '#12ab34'")
     point = visitor.points[1]
     assert (point.name, point.colour) == ("left <b>eye", "#12ab34")
-    x, y = visitor.screen_of(60.5, 20.5)
-    pixel = page.evaluate(
-        """([x, y]) => {
-            const canvas = window.stage.canvas, box = canvas.getBoundingClientRect();
-            return [...canvas.getContext("2d").getImageData(x - box.left, y - box.top, 1, 1).data];
-        }""",
-        [x, y],
-    )
-    assert pixel[:3] == [0x12, 0xAB, 0x34]
+    assert visitor.pixel(60.5, 20.5) == (0x12, 0xAB, 0x34)
     for left in (3, 2, 1, 0):
         page.click("#stage-undo")
         visitor.wait(f"stage.scene.points.length === {min(left, 2)}") if left < 3 else None
@@ -223,6 +216,26 @@ def test_certainty_says_what_is_shown_plotted_and_downloaded(
     np.testing.assert_array_equal(tracks.visible, tracks.confidence > 0.99)
     slide(visitor, "Show from certainty", 0.25)
     visitor.wait("stage.settings.certainty === 0.25")
+
+
+def test_trails_and_confidence_are_drawn(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.click(*visitor.screen_of(30.5, 40.5))
+    visitor.track()
+    visitor.go(5)
+    tracks = visitor.visit.work.tracks()
+    picture = "window.stage.canvas.toDataURL()"
+    with_trail = page.evaluate(picture)
+    slide(visitor, "Trail, frames", 0)
+    visitor.wait("stage.settings.trail === 0")
+    assert page.evaluate(picture) != with_trail
+    page.get_by_label("Colour by confidence").check()
+    visitor.wait("stage.settings.byConfidence")
+    expected = confidence_colours(tracks.confidence[:1, 5])[0]
+    np.testing.assert_allclose(visitor.pixel(*tracks.xy[0, 5]), expected, atol=1)
+    page.get_by_label("Colour by confidence").uncheck()
+    slide(visitor, "Trail, frames", 12)
+    visitor.wait("stage.settings.trail === 12 && !stage.settings.byConfidence")
 
 
 def test_clicks_side_by_side_land_in_either_panel(visitor: Visitor) -> None:

@@ -68,7 +68,34 @@ def name_points(layer: Points) -> None:
     """Give names to the points of a layer that have none: `point 1`, `point 2` ..."""
     names = names_of(layer)
     free = (f"point {n}" for n in range(1, 2 * len(names) + 1) if f"point {n}" not in names)
-    _set_features(layer, name=[name or next(free) for name in names], hidden=hidden_of(layer))
+    _set_features(layer, [name or next(free) for name in names], hidden_of(layer))
+
+
+def name_selected(layer: Points, name: str) -> None:
+    """Give a name to the selected points of a layer, and to those that are added next."""
+    selected = layer.selected_data
+    names = [name if row in selected else known for row, known in enumerate(names_of(layer))]
+    _set_features(layer, names, hidden_of(layer))
+    layer.feature_defaults = layer.feature_defaults.assign(name=name)
+
+
+def keep_apart(layer: Points, added: Sequence[int]) -> None:
+    """Take their names from added points whose names other points of their frames have already.
+
+    napari gives a point that is added the features of the one that was selected last. In another
+    frame that makes an anchor of it, in the same frame it is another point.
+
+    Args:
+        layer: whose points were added.
+        added: rows, counted from the end where negative.
+    """
+    names, hidden = names_of(layer), hidden_of(layer).copy()
+    frames = np.rint(layer.data[:, 0])
+    for row in (range(len(names))[row] for row in added):
+        taken = {names[other] for other in np.flatnonzero(frames == frames[row]) if other != row}
+        names[row] = "" if names[row] in taken else names[row]
+        hidden[row] = False
+    _set_features(layer, names, hidden)
 
 
 def queries_of(points: Points, video: Image) -> Queries:
@@ -116,7 +143,7 @@ def put_anchors(points: Points, video: Image, anchors: Sequence[Anchor]) -> None
             data[row], hidden[row] = place, anchor.hidden
     points.selected_data = set()
     points.data = np.array(data)
-    _set_features(points, name=names, hidden=hidden)
+    _set_features(points, names, hidden)
 
 
 def track_rows(tracks: Tracks) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -177,14 +204,23 @@ def placement(video: Image) -> dict[str, Any]:
     return {option: getattr(video, option) for option in options}
 
 
+def dot_size(video: Image) -> float:
+    """Return a size for points that can be seen and picked in a video, in its pixels."""
+    first, last = video.extent.data
+    return float(max(last[1:] - first[1:])) / 70
+
+
 def _pixel(layer: Points, video: Image, place: np.ndarray) -> tuple[int, float, float]:
     """Return frame, x and y of a place of a layer."""
     t, row, column = video.world_to_data(layer.data_to_world(place))
     return round(float(t)), float(column) + CENTRE, float(row) + CENTRE
 
 
-def _set_features(layer: Points, **columns: Any) -> None:
+def _set_features(layer: Points, names: Sequence[str], hidden: Sequence[bool] | np.ndarray) -> None:
     import pandas as pd
 
-    others = layer.features.drop(columns=list(columns), errors="ignore")
-    layer.features = pd.concat([others, pd.DataFrame(columns, index=others.index)], axis=1)
+    features = layer.features.drop(columns=["name", "hidden"], errors="ignore")
+    known = {"name": np.array(names, object), "hidden": np.array(hidden, bool)}
+    layer.features = pd.concat([features, pd.DataFrame(known, index=features.index)], axis=1)
+    # napari takes those of the last row, and points of one name are anchors.
+    layer.feature_defaults = layer.feature_defaults.assign(name="", hidden=False)

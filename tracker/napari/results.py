@@ -10,6 +10,7 @@ from tracker.extras import needs
 from tracker.napari.layers import (
     NAMES,
     Anchor,
+    dot_size,
     moved_places,
     placement,
     places_of,
@@ -74,7 +75,7 @@ class Results:
                 name=f"positions in {video.name}",
                 features=features,
                 text=NAMES,
-                size=8,
+                size=dot_size(video),
                 border_width=0.15,
                 **placement(video),
             )

@@ -17,8 +17,12 @@ from tracker.napari.following import Following
 from tracker.napari.layers import (
     NAMES,
     Anchor,
+    dot_size,
     frame_of,
+    keep_apart,
     name_points,
+    name_selected,
+    names_of,
     placement,
     put_anchors,
     queries_of,
@@ -67,7 +71,6 @@ class _Opened:
     """A video that is being worked on, and what it was opened from."""
 
     tracker: str
-    layer: Image
     data: object
     limits: tuple[float, ...]
     following: Following
@@ -174,25 +177,37 @@ class TrackWidget(Container):
             np.empty((0, 3)),
             name=f"points of {video.name}",
             features=pd.DataFrame({"name": np.empty(0, object), "hidden": np.empty(0, bool)}),
-            feature_defaults={"name": self.point_name.value, "hidden": False},
+            feature_defaults={"name": "", "hidden": False},
             text=NAMES,
             symbol="square",
             face_color="transparent",
             border_color="white",
-            size=12,
+            size=1.5 * dot_size(video),
             **placement(video),
         )
+        layer.events.data.connect(self._keep_apart)
+        layer.events.features.connect(self._show_name)
+        layer.selected_data.events.items_changed.connect(self._show_name)
         layer.mode = "add"
         self.points.value = layer
 
     def _rename(self) -> None:
-        layer, name = self._chosen_points(), self.point_name.value
-        layer.feature_defaults = {"name": name, "hidden": False}
-        selected = sorted(layer.selected_data)
-        if selected:
-            features = layer.features.copy()
-            features.loc[selected, "name"] = name
-            layer.features = features
+        name_selected(self._chosen_points(), self.point_name.value)
+
+    def _keep_apart(self, event: Any) -> None:
+        if str(event.action) == "added":
+            keep_apart(event.source, event.data_indices)
+
+    def _show_name(self) -> None:
+        """Show the name that the selected points have."""
+        layer = self.points.value
+        chosen = layer.selected_data if layer is not None else set()
+        names = (
+            {name for row, name in enumerate(names_of(layer)) if row in chosen} if chosen else {}
+        )
+        if len(names) == 1:
+            with self.point_name.changed.blocked():
+                (self.point_name.value,) = names
 
     def _hide_here(self) -> None:
         layer, video = self._chosen_points(), self._chosen_video()
@@ -257,7 +272,7 @@ class TrackWidget(Container):
 
         def open_anew() -> Following:
             following = Following(make_tracker(name), source)
-            self._opened = _Opened(name, video, data, limits, following)
+            self._opened = _Opened(name, data, limits, following)
             return following
 
         return open_anew

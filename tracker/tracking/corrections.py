@@ -31,7 +31,6 @@ from tracker.video.video import Video
 
 if TYPE_CHECKING:
     from tracker.tracking.config import TrackerConfig
-    from tracker.tracking.session import TrackSession
 
 MOST_STEPS = 200
 """Corrections that can be undone."""
@@ -244,13 +243,19 @@ class Corrections:
         self._tracks = replace(self._tracks, **arrays)
 
 
+class Session(Protocol):
+    """Keeps what it computed of a video, as `TrackSession` does."""
+
+    follow: Follow
+
+
 @runtime_checkable
 class Opens(Protocol):
     """A tracker that opens sessions, as `PointTracker` does; named so that `lk` needs no torch."""
 
     config: TrackerConfig
 
-    def open(self, video: Video, memory: int) -> TrackSession:
+    def open(self, video: Video, memory: int) -> Session:
         """Return a session that keeps up to `memory` bytes."""
         ...
 
