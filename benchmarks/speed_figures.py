@@ -2,6 +2,7 @@
 
     python benchmarks/speed_figures.py                    # all of it: some ten minutes
     python benchmarks/speed_figures.py clips session      # some of it
+    python benchmarks/speed_figures.py clips --locotrack FOLDER --cotracker FOLDER   # and peers
 
 The shipped tracker on one thread. CPU seconds count what this process computes, so that others on
 the machine matter little; each row is run once, after a small clip that does not count.
@@ -16,9 +17,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from peers import PEERS, Peer
 
 from tracker.devices import set_threads
 from tracker.points.queries import Queries
@@ -50,8 +54,8 @@ def cpu_seconds(action: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def clips(tracker: PointTracker) -> Iterator[Row]:
-    """Measure whole clips."""
+def clips(tracker: PointTracker, peers: dict[str, Peer]) -> Iterator[Row]:
+    """Measure whole clips, each peer right after the tracker."""
     for frames, width, height, points in (
         (24, 256, 256, 256),
         (32, 854, 480, 20),
@@ -59,8 +63,13 @@ def clips(tracker: PointTracker) -> Iterator[Row]:
     ):
         video = moving_picture(frames, width, height)
         queries = some_points(points, video)
-        seconds = cpu_seconds(partial(tracker.track, video, queries))
-        yield f"{frames} frames {width}x{height}, {points:,} points", f"{seconds:.1f} s"
+        work = f"{frames} frames {width}x{height}, {points:,} points"
+        ours = cpu_seconds(partial(tracker.track, video, queries))
+        yield work, f"{ours:.1f} s"
+        for name, track in peers.items():
+            with torch.inference_mode():
+                theirs = cpu_seconds(partial(track, video.read(), queries.txy))
+            yield f"the same, {name}", f"{theirs:.1f} s; ours is {ours / theirs:.2f} of it"
 
 
 def seconds_a_frame(tracker: PointTracker, push: int, frames: int) -> float:
@@ -75,7 +84,7 @@ def seconds_a_frame(tracker: PointTracker, push: int, frames: int) -> float:
     return cpu_seconds(follow) / frames
 
 
-def streams(tracker: PointTracker) -> Iterator[Row]:
+def streams(tracker: PointTracker, peers: dict[str, Peer]) -> Iterator[Row]:
     """Measure a stream that gets one frame at a time against one that gets sixteen."""
     seconds = {
         push: seconds_a_frame(tracker, push, frames) for push, frames in ((16, 304), (1, 100))
@@ -85,7 +94,7 @@ def streams(tracker: PointTracker) -> Iterator[Row]:
     yield "push 1 against push 16", f"{seconds[1] / seconds[16]:.2f} times"
 
 
-def session(tracker: PointTracker) -> Iterator[Row]:
+def session(tracker: PointTracker, peers: dict[str, Peer]) -> Iterator[Row]:
     """Measure a second call for other points of the same video."""
     video = moving_picture(100, 320, 240)
     opened = tracker.open(video)
@@ -95,7 +104,7 @@ def session(tracker: PointTracker) -> Iterator[Row]:
     yield "session, 64 other points", f"{second:.1f} s, {second / first:.2f} of the first"
 
 
-def memory(tracker: PointTracker) -> Iterator[Row]:
+def memory(tracker: PointTracker, peers: dict[str, Peer]) -> Iterator[Row]:
     """Measure the peak of this process over a long video whose frames take no memory."""
     one = moving_picture(1, 640, 360).read()[0]
     video = Video.from_array(np.broadcast_to(one, (2000, *one.shape)))
@@ -104,7 +113,7 @@ def memory(tracker: PointTracker) -> Iterator[Row]:
     yield "peak memory, 2,000 frames 640x360, 64 points", f"{peak:.0f} MB"
 
 
-def start(tracker: PointTracker) -> Iterator[Row]:
+def start(tracker: PointTracker, peers: dict[str, Peer]) -> Iterator[Row]:
     """Measure the command's start, in a process of its own."""
     call = "from tracker.cli.main import main; main(['track', '--help'])"
     command = [sys.executable, "-c", call]
@@ -124,16 +133,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parts = parser.parse_args().parts
+    for option, (name, _) in PEERS.items():
+        parser.add_argument(f"--{option}", type=Path, help=f"a folder with the code of {name}")
+    args = parser.parse_args()
+    parts = args.parts
     if wrong := set(parts) - set(PARTS):
         parser.error(f"no part {wrong.pop()!r}; there are {', '.join(PARTS)}")
     set_threads(1)
     tracker = PointTracker.from_pretrained("mini")
+    folders = {option: getattr(args, option) for option in PEERS}
+    peers = {PEERS[key][0]: PEERS[key][1](path) for key, path in folders.items() if path}
     warm = moving_picture(4, 64, 64)
     tracker.track(warm, some_points(4, warm))
     print("| work | CPU seconds |\n| --- | ---: |")
     for name in parts or PARTS:
-        for work, taken in PARTS[name](tracker):
+        for work, taken in PARTS[name](tracker, peers):
             print(f"| {work} | {taken} |", flush=True)
 
 

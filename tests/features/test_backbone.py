@@ -257,3 +257,16 @@ class TestErrors:
         video[0, 1, 0, 3, 3] = float("nan")
         with pytest.raises(UserError, match="NaN"):
             tiny_backbone()(video)
+
+
+@pytest.mark.parametrize("mode", ["tubelet", "offset", "duplicate"])
+@pytest.mark.parametrize("at_once", [2, 3])
+def test_windows_of_one_batch_are_those_encoded_one_by_one(mode: str, at_once: int) -> None:
+    backbone, frames = tiny_backbone(frame_mode=mode), torch.rand(2, 20, 3, 64, 64)
+    starts = [0, 8, 12]
+    alone = list(backbone.encode_windows(frames, starts, 1))
+    together = list(backbone.encode_windows(frames, starts, at_once))
+    assert len(alone) == len(together) == 3
+    for (one, slot), (other, same) in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+        assert torch.equal(slot, same)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.flow.chains import AGREEMENT, JUMPS, MAX_ROUND_TRIP, chain_flow
-from tracker.flow.fields import LONGEST_SIDE, gray_frames, sample
+from tracker.flow.fields import LONGEST_SIDE, gray_frames
+from tracker.flow.sampling import sample
 
 SIZE = (128, 96)
 
@@ -83,28 +84,40 @@ def test_positions_are_told_in_pixels_of_the_given_size() -> None:
     np.testing.assert_array_equal(same, trust)
 
 
-def test_each_pair_of_frames_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    create, calls = cv2.DISOpticalFlow_create, []
+def test_each_field_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[bytes] = []
 
-    class Counted:
-        def __init__(self, preset: int) -> None:
-            self._method = create(preset)
-            self.setFinestScale = self._method.setFinestScale
+    def counting(method: object, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        computed.append(one.tobytes() + two.tobytes())
+        return np.zeros((*one.shape, 2), np.float16)
 
-        def calc(self, one: np.ndarray, two: np.ndarray, none: None) -> np.ndarray:
-            calls.append((one, two))
-            return self._method.calc(one, two, none)
+    def fields(frame: list[int], jumps: tuple[int, ...], certainty: list[float]) -> int:
+        computed.clear()
+        follow(images, frame, [[60, 50]] * 3, certainty, jumps=jumps)
+        assert len(computed) == len(set(computed))
+        return len(computed)
 
-    monkeypatch.setattr(cv2, "DISOpticalFlow_create", Counted)
-    images, start = sliding(6, (1, 0)), [[60, 50]] * 3
-    follow(images, [0, 3, 5], start, jumps=(1,))
-    assert len(calls) == 2 * 5
-    calls.clear()
-    follow(images, [0, 3, 5], start, jumps=(1, 4))
-    assert len(calls) == 2 * (5 + 2)
-    calls.clear()
-    follow(images, [2, 2, 2], start, certainty=[0, 1, 1], jumps=(1,))
-    assert len(calls) == 2 * 5
+    monkeypatch.setattr("tracker.flow.fields.field_between", counting)
+    images = sliding(6, (1, 0))
+    # One there and one back for each pair, also where points are followed both ways.
+    assert fields([2, 2, 2], (1,), [1, 1, 1]) == 2 * 5
+    assert fields([0, 3, 5], (1,), [1, 1, 1]) == 2 * 5
+    assert fields([2, 2, 2], (1,), [0, 1, 1]) == 2 * 5
+    # Where short links are perfect, longer ones have nothing to correct.
+    assert fields([0, 0, 0], (1, 4), [1, 1, 1]) == 2 * 5
+
+
+def test_longer_links_are_followed_where_short_ones_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = []
+
+    def link(flow: object, start: int, end: int, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        links.append((start, end, len(xy)))
+        return xy, np.float32([0.01, 0.4])[: len(xy)]
+
+    monkeypatch.setattr("tracker.flow.chains.follow_link", link)
+    follow(sliding(5, (0, 0)), [0, 0], [[60, 50], [40, 40]], jumps=(1, 4))
+    assert [count for start, end, count in links if end - start == 1] == [2] * 4
+    assert [count for start, end, count in links if end - start == 4] == [1]
 
 
 def test_a_chain_jumps_over_a_spoilt_frame_and_without_jumps_ends_there() -> None:
@@ -131,16 +144,11 @@ def test_a_chain_jumps_over_a_spoilt_frame_and_without_jumps_ends_there() -> Non
 def test_a_longer_link_corrects_but_does_not_contradict(
     miss: float, off: float, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def numbered(self: object, start: int, end: int) -> list[np.ndarray]:
-        """Stand for flow: fields that say which frames they lead between."""
-        return [np.full((*SIZE[::-1], 2), float(t)) for t in (start, end)]
-
-    def link(there: np.ndarray, back: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        long = abs(there[0, 0, 0] - back[0, 0, 0]) == 4
+    def link(flow: object, start: int, end: int, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        long = end - start == 4
         shift = [off * SIZE[0] / 256 if long else 0, 0]
         return np.float32(xy + shift), np.full(len(xy), miss if long else 0.2, np.float32)
 
-    monkeypatch.setattr("tracker.flow.fields.FlowBetweenFrames.there_and_back", numbered)
     monkeypatch.setattr("tracker.flow.chains.follow_link", link)
     _, certainty = follow(sliding(5, (0, 0)), [0], [[60, 50]], jumps=(1, 4))
     assert certainty[0, 4] == pytest.approx(1 - (miss if taken else 0.2) / MAX_ROUND_TRIP)

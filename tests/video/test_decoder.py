@@ -340,5 +340,14 @@ def test_tracking_decodes_each_frame_once_each_way(clip: Path, decoded: list[int
     tracker.track(video, Queries([[0, 20, 20]]))
     assert 60 <= len(decoded) <= 66
     decoded.clear()
-    tracker.open(video, memory=0).track(Queries([[59, 20, 20]]))
-    assert len(decoded) >= 60  # forwards only the last block and that before it, then backwards
+    tracker.open(video, memory=0).track(Queries([[0, 20, 20], [59, 20, 20]]))
+    assert 110 < len(decoded) <= 126  # backwards without the block of the last query
+
+
+def test_frames_far_apart_cost_one_pass_at_most(clip: Path, decoded: list[int]) -> None:
+    video = load_video(clip)
+    whole = video.read()
+    decoded.clear()
+    for t in (0, 18, 19, 38, 59):
+        np.testing.assert_array_equal(video[t], whole[t])
+    assert len(decoded) <= 60

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.errors import UserError
-from tracker.video.pixels import image_size, normalise, resize, shrink_frames
+from tracker.video.pixels import image_size, normalise, resize, shrink_frames, shrink_to_sizes
 
 
 @settings(max_examples=20, deadline=None)
@@ -31,6 +31,15 @@ def test_one_by_one_is_the_same_as_together() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 30, 50, 3), np.uint8)
     together = resize(torch.tensor(frames).permute(0, 3, 1, 2)[None] / 255, (16, 24))
     torch.testing.assert_close(shrink_frames(iter(frames), (16, 24)), together)
+
+
+@settings(max_examples=20, deadline=None)
+@given(at_once=st.sampled_from([None, 1, 2, 3, 9]), count=st.integers(1, 4))
+def test_several_sizes_at_once_are_those_of_each_alone(at_once: int | None, count: int) -> None:
+    frames = np.random.default_rng(count).integers(0, 256, (count, 20, 30, 3), np.uint8)
+    sizes = [(16, 24), (20, 30), (40, 16)]
+    for size, video in zip(sizes, shrink_to_sizes(frames, sizes, at_once=at_once), strict=True):
+        torch.testing.assert_close(video, shrink_frames(frames, size))
 
 
 @pytest.mark.parametrize("period", [2, 4])

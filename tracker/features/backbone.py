@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,19 +190,42 @@ class FrozenBackbone:
             raise UserError("frames hold NaN or infinite pixels; check how they were decoded")
         frames = self._prepare(resize(video, self.config.input_size))
         length = video.shape[1]
+        starts = window_starts(length, self.config.window)
+        # Those of a GPU in one batch; on a CPU one fills its caches.
+        at_once = 1 if video.device.type == "cpu" else len(starts)
         parts, slots, phases = [], [], []
         offset = 0
-        windows = window_starts(length, self.config.window)
-        for done, (start, first_new) in enumerate(windows, start=1):
-            clip = frames[:, start : start + self.config.window]
-            features, slot = self._encode_window(clip)
+        encoded = self.encode_windows(frames, [start for start, _ in starts], at_once)
+        for done, ((start, first_new), (features, slot)) in enumerate(
+            zip(starts, encoded, strict=True), start=1
+        ):
             first_slot = int(slot[first_new - start])
             parts.append(features[:, :, first_slot:])
             slots.append(slot[first_new - start :] - first_slot + offset)
             phases.append(self._phase(features.shape[2])[first_slot:])
             offset += parts[-1].shape[2]
-            on_share(done / len(windows))
+            on_share(done / len(starts))
         return FeatureVolume(torch.cat(parts, 2), torch.cat(slots), torch.cat(phases))
+
+    def encode_windows(
+        self, frames: Tensor, starts: Sequence[int], at_once: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Encode windows of a clip, several in one batch.
+
+        Args:
+            frames: `(B, T, 3, H, W)`, as the encoder wants its pixels.
+            starts: first frame of each window.
+            at_once: windows that are encoded in one batch.
+
+        Yields:
+            Of each window, features `(B, L, S, C, h, w)` and each frame's slot `(T,)`.
+        """
+        for first in range(0, len(starts), at_once):
+            some = starts[first : first + at_once]
+            clips = torch.cat([frames[:, start : start + self.config.window] for start in some])
+            features, slot = self._encode_window(clips)
+            for part in features.split(len(frames)):
+                yield part, slot
 
     def _prepare(self, video: Tensor) -> Tensor:
         # Encoders of pictures know best how they want their pixels.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from tracker.flow.fields import FlowBetweenFrames, sample
+from tracker.flow.fields import FlowBetweenFrames
 from tracker.memory import BoundedMemory
 from tracker.points.geometry import inside_frame
 from tracker.progress import Share, in_silence
@@ -33,6 +33,10 @@ correct their drift, but over many frames smooth flow takes a background for a p
 
 BRIDGE_ROUND_TRIP = 0.5
 """The largest round trip, in the same 256ths, of a longer link where shorter ones are lost."""
+
+DRIFT = 0.05
+"""How much of the sum of squared errors a link must be able to save to be followed, in squares of
+256ths: where shorter ones leave next to nothing to correct, its flow is not computed."""
 
 LINK_ERROR = 0.1
 """What a link is off by even where its round trip is perfect, in the same 256ths."""
@@ -56,22 +60,23 @@ class FlowProposals:
 
 
 def follow_link(
-    there: np.ndarray, back: np.ndarray, xy: np.ndarray
+    flow: FlowBetweenFrames, start: int, end: int, xy: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow points from one image to another.
 
     Args:
-        there: `(H, W, 2)` flow to the other image.
-        back: `(H, W, 2)` flow from it.
+        flow: between the images of a clip.
+        start: index of the image that they are in.
+        end: index of the other.
         xy: `(N, 2)` raster pixels in the first image.
 
     Returns:
         Positions in the second image `(N, 2)`, and by how much the way back misses the start,
         `(N,)` in 256ths of the longer side.
     """
-    moved = xy + sample(there, xy)
-    returned = moved + sample(back, moved)
-    return moved, np.linalg.norm(returned - xy, axis=-1) * 256 / max(there.shape)
+    moved = flow.lead(start, end, xy)
+    returned = flow.lead(end, start, moved)
+    return moved, np.linalg.norm(returned - xy, axis=-1) * 256 / flow.side
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Chains:
         rows: np.ndarray,
         start: int,
         end: int,
-        fields: tuple[np.ndarray, np.ndarray],
+        flow: FlowBetweenFrames,
         may_find: bool,
     ) -> None:
         """Follow points from frame `start` to `end` where that is better than what is known.
@@ -102,14 +107,18 @@ class Chains:
             rows: indices of the points.
             start: frame that the link leads from.
             end: frame that it leads to.
-            fields: `(H, W, 2)` flow to frame `end` and back.
+            flow: between the frames.
             may_find: whether the link counts even where no other confirms it and its round trip
                 is not among the best.
         """
-        moved, error = follow_link(*fields, self.xy[rows, start])
+        # None are followed where links so far leave next to nothing to correct.
+        rows = rows[self.variance[rows, end] - self.variance[rows, start] > DRIFT]
+        if not rows.size:
+            return
+        moved, error = follow_link(flow, start, end, self.xy[rows, start])
         certainty = np.minimum(self.certainty[rows, start], 1 - error / MAX_ROUND_TRIP)
         variance = self.variance[rows, start] + error**2 + LINK_ERROR**2
-        apart = np.linalg.norm(moved - self.xy[rows, end], axis=-1) * 256 / max(fields[0].shape)
+        apart = np.linalg.norm(moved - self.xy[rows, end], axis=-1) * 256 / flow.side
         corrects = (apart < AGREEMENT) & (variance < self.variance[rows, end])
         finds = may_find | (error < BRIDGE_ROUND_TRIP)
         better = (certainty > 0) & np.where(self.certainty[rows, end] > 0, corrects, finds)
@@ -167,8 +176,7 @@ def chain_flow(
         beyond = last < t if before < t else first > t
         rows = np.flatnonzero(someday & beyond & (chains.certainty[:, before] > 0))
         if rows.size:
-            fields = flow.there_and_back(before, t)
-            chains.link(rows, before, t, fields, may_find=abs(t - before) == jumps[0])
+            chains.link(rows, before, t, flow, may_find=abs(t - before) == jumps[0])
             on_share(done / len(links))
     # What was given is judged as it was given: scaled, a point on the border may be rounded out.
     inside = np.where(known, inside_frame(xy, size), inside_frame(chains.xy, (width, height)))

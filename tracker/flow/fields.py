@@ -8,16 +8,15 @@ import cv2
 import numpy as np
 import torch
 
+from tracker.flow.sampling import sample
 from tracker.memory import BoundedMemory
 
 LONGEST_SIDE = 640
 """Frames are shrunk to this before flow is computed; its cost grows with their area."""
 
-PAIRS_BYTES = 192 * 2**20
-"""Fields of a clip that are kept where nobody else remembers them; 100 pairs of 640x360."""
-
-MOST_COLUMNS = 2**15 - 2
-"""OpenCV's limit for a side of a picture that it makes."""
+FIELDS_BYTES = 192 * 2**20
+"""Fields of a clip that are kept where nobody else remembers them; 100 pairs of 640x360, there and
+back."""
 
 
 def gray_frames(frames: np.ndarray) -> np.ndarray:
@@ -32,13 +31,13 @@ def gray_frames(frames: np.ndarray) -> np.ndarray:
 
 
 class FlowBetweenFrames:
-    """Dense flow between two images of a clip, each pair computed once for both directions.
+    """Dense flow between two images of a clip; a field is computed once while it is remembered.
 
     Args:
         images: T of `(H, W) uint8`.
         finest_scale: flow is computed on images halved so many times.
-        first: number of the first image, under which pairs are remembered.
-        memory: of the pairs; without one, pairs of these images alone are remembered.
+        first: number of the first image, under which fields are remembered.
+        memory: of the fields; without one, those of these images alone are remembered.
     """
 
     def __init__(
@@ -49,26 +48,28 @@ class FlowBetweenFrames:
         memory: BoundedMemory | None = None,
     ) -> None:
         self._images, self._finest_scale, self._first = images, finest_scale, first
-        self._memory = BoundedMemory(PAIRS_BYTES) if memory is None else memory
+        self._memory = BoundedMemory(FIELDS_BYTES) if memory is None else memory
         preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
         self._method = cv2.DISOpticalFlow_create(preset)  # type: ignore[attr-defined]  # no stub
         self._method.setFinestScale(finest_scale)
 
-    def there_and_back(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the fields `(H, W, 2)` from image `start` to image `end` and back.
+    @property
+    def side(self) -> int:
+        """The images' longer side in pixels."""
+        return max(self._images[0].shape)
 
-        Args:
-            start: index of an image.
-            end: index of another.
-        """
-        one, two = min(start, end), max(start, end)
-        key = ("flow", self._finest_scale, self._first + one, self._first + two)
-        pair = self._memory.find(key)
-        if pair is None:
-            images = self._images[one], self._images[two]
-            pair = field_between(self._method, *images), field_between(self._method, *images[::-1])
-            self._memory.keep(key, pair, pair[0].nbytes + pair[1].nbytes)
-        return pair if start < end else pair[::-1]
+    def lead(self, start: int, end: int, xy: np.ndarray) -> np.ndarray:
+        """Return where points `xy (N, 2)` of image `start` are in image `end`, in raster pixels."""
+        return xy + sample(self.field(start, end), xy)
+
+    def field(self, start: int, end: int) -> np.ndarray:
+        """Return the field `(H, W, 2) float16` from image `start` to image `end`."""
+        key = ("flow", self._finest_scale, self._first + start, self._first + end)
+        field = self._memory.find(key)
+        if field is None:
+            field = field_between(self._method, self._images[start], self._images[end])
+            self._memory.keep(key, field, field.nbytes)
+        return field
 
 
 def field_between(method: cv2.DISOpticalFlow, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -79,15 +80,3 @@ def field_between(method: cv2.DISOpticalFlow, start: np.ndarray, end: np.ndarray
     # NumPy takes three times as long to round, and longer still where flow is all but 0.
     field = method.calc(start, end, None)  # type: ignore[call-overload]  # the stub wants a guess
     return torch.from_numpy(field).half().numpy()
-
-
-def sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Read a field `(H, W, 2)` at raster positions `(N, 2)`; beyond the border it goes on."""
-    field = field.astype(np.float32)
-    # OpenCV counts from pixel centres, we from the image's corner.
-    x, y = np.ascontiguousarray((xy - 0.5).T, np.float32)[:, None]
-    parts = [
-        cv2.remap(field, x[:, part], y[:, part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for part in (slice(k, k + MOST_COLUMNS) for k in range(0, len(xy), MOST_COLUMNS))
-    ]
-    return np.concatenate(parts, axis=1)[0]

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from tracker.errors import UserError
 from tracker.flow.chains import JUMPS, FlowProposals, chain_flow
-from tracker.head.tracking_head import FrameFeatures, Past, QueryDescriptors, TrackingHead
+from tracker.head.past import Past
+from tracker.head.tracking_head import FrameFeatures, QueryDescriptors, TrackingHead
 from tracker.memory import BoundedMemory
 from tracker.progress import Share, in_silence, part_of
 from tracker.tracking.config import InferenceConfig
 from tracker.tracking.context import FollowedFrames, NearFrames
+from tracker.tracking.past import KeptPasts
 
 SMALLEST_CHUNK = 8
 SURE_ENOUGH = 0.5
@@ -83,9 +85,7 @@ class Follower:
         self.descriptors: QueryDescriptors | None = None
         self.near = NearFrames(config.context, backward)
         self.known: FollowedFrames | None = None
-        # What the head saw in the context of the points that stood there, for all N.
-        self.past: Past | None = None
-        self.has_past = torch.zeros_like(self.active)
+        self.pasts = KeptPasts(len(queries), queries.device)
         self._chunk = config.point_chunk or (32 if queries.is_cpu else 512)
 
     def add_context(self, features: FrameFeatures) -> None:
@@ -112,10 +112,9 @@ class Follower:
     def select(self, points: Tensor) -> None:
         """Go on with some of the points, indices `(M,)`, alone."""
         self.frame, self.xy, self.active = self.frame[points], self.xy[points], self.active[points]
-        self.has_past = self.has_past[points]
+        self.pasts.select(points)
         self.descriptors = self.descriptors and self.descriptors.select_points(points)
         self.known = self.known and self.known.select_points(points)
-        self.past = self.past and self.past.map(lambda tensor: tensor[:, points])
 
     def add(self, queries: Tensor) -> None:
         """Take more points, `(M, 3)`, whose frames lie in the context or have yet to come."""
@@ -126,10 +125,9 @@ class Follower:
         self.frame = torch.cat([self.frame, new.frame])
         self.xy = torch.cat([self.xy, new.xy])
         self.active = torch.cat([self.active, new.active])
-        self.has_past = torch.cat([self.has_past, new.has_past])
+        self.pasts.add(len(queries))
         if self.descriptors is not None:
             self.descriptors = self.descriptors.make_room(new.xy[None])
-        self.past = self.past and self.past.make_room(len(queries), 0)
 
     @torch.inference_mode()
     def push(
@@ -155,13 +153,12 @@ class Follower:
 
         refines = self.head.config.iterations > 0 and self.config.iterations != 0
         standing = before & (refines and offset > 0 and length < self.config.context)
-        past = self._past_of(standing, length) if standing.any() else None
-        if past is not None:
-            self._follow(features, standing, span, past, on_points)
-        self.past, self.has_past = past, standing
+        if standing.any():
+            self._follow(features, standing, span, True, on_points)
+        self.pasts.turn()
         moving = self.active & ~standing
         if moving.any():
-            self._follow(self.near.join(features), moving, span, None, on_points)
+            self._follow(self.near.join(features), moving, span, False, on_points)
         self._remember(features, span.tracks)
         return span.tracks.select_frames(slice(0, length) if self.backward else slice(offset, None))
 
@@ -234,35 +231,35 @@ class Follower:
         features: FrameFeatures,
         points: Tensor,
         span: Span,
-        past: Past | None,
+        stands: bool,
         on_points: Callable[[int], None],
     ) -> None:
         """Follow points, chunk by chunk, and write where they are into the span.
 
         Args:
-            features: of block and context; where there is a past, of the block.
+            features: of block and context; where points stand, of the block.
             points: `(N,) bool`, which ones.
             span: of block and context.
-            past: of all N points in the context, where they stand still; what the head sees in
-                the block is added to it.
+            stands: whether the points stand still in the context.
             on_points: called with the number of points of each chunk.
         """
         rows, done = points.nonzero()[:, 0], 0
         while done < len(rows):
             part = rows[done : done + self._chunk]
-            if not self._try_to_follow(features, part, span, past):
+            if not self._try_to_follow(features, part, span, stands):
                 self._follow_fewer(len(part))
                 continue
             done += len(part)
             on_points(len(part))
 
     def _try_to_follow(
-        self, features: FrameFeatures, rows: Tensor, span: Span, past: Past | None
+        self, features: FrameFeatures, rows: Tensor, span: Span, stands: bool
     ) -> bool:
         """Follow the points `rows`; return False where the GPU has too little memory."""
         assert self.descriptors is not None  # points are active once they have descriptors
         queries, time_to_query = self.descriptors.select_points(rows), span.time_to_query[rows]
         block = slice(span.mask.shape[1] - features.num_frames, None)
+        past = self.pasts.of(rows, self._past_of) if stands else None
         known = span.tracks.select_points(rows).select_frames(block)
         try:
             output = self.head.follow(
@@ -272,7 +269,7 @@ class Follower:
                 span.flow and span.flow.select_points(rows),
                 (span.mask[rows, block][None], known.xy[None], known.visibility_logits[None]),
                 self.config.iterations,
-                past and past.map(lambda tensor: tensor[:, rows, : block.start]),
+                past,
             )
         except torch.cuda.OutOfMemoryError:
             return False
@@ -283,36 +280,30 @@ class Follower:
         found = FollowedFrames(output.xy[-1][0], logits)
         span.tracks.put(rows, block, found)
         if past is not None:
-            assert output.matches is not None  # there is a past only where something refines
+            assert output.matches is not None  # points stand only where something refines
             seen = self.head.correlate(features, queries, found.xy[None])
             new = Past(output.matches, found.xy[None], logits[None], seen)
-            past.put(rows, block, new)
+            context = min(self.config.context, span.mask.shape[1])
+            self.pasts.keep(rows, Past.join([past, new]), context)
         return True
 
-    def _past_of(self, points: Tensor, length: int) -> Past:
-        """Return the past of all N, that of `points` complete, with room for a block's frames."""
-        assert self.known is not None and self.descriptors is not None  # they have been followed
-        missing = (points & ~self.has_past).nonzero()[:, 0]
-        for part in missing.split(self._chunk) if len(missing) else ():
-            found = self.head.past_of(
-                self.near.alone(),
-                self.descriptors.select_points(part),
-                self.known.xy[part][None],
-                self.known.visibility_logits[part][None],
-            )
-            if self.past is None:
-                self.past = found.map(lambda x: x.new_zeros((1, len(self.frame), *x.shape[2:])))
-            self.past.put(part, slice(None), found)
-        assert self.past is not None  # where none was missing, there was one
-        return self.past.make_room(0, length)
+    def _past_of(self, rows: Tensor) -> Past:
+        """Return the past of the points `rows` in the context, where they have been followed."""
+        assert self.known is not None and self.descriptors is not None
+        return self.head.past_of(
+            self.near.alone(),
+            self.descriptors.select_points(rows),
+            self.known.xy[rows][None],
+            self.known.visibility_logits[rows][None],
+        )
 
-    def _follow_fewer(self, num_points: int) -> None:
+    def _follow_fewer(self, points: int) -> None:
         """Halve the points at a time, now that nothing holds on to what the attempt allocated."""
         torch.cuda.empty_cache()
-        self._chunk = num_points // 2
+        self._chunk = points // 2
         if self._chunk < SMALLEST_CHUNK:
             raise UserError(
-                f"the GPU ran out of memory with {num_points} points at a time; lower "
+                f"the GPU ran out of memory with {points} points at a time; lower "
                 "inference.block or fine_size, or run on the CPU"
             )
 
@@ -351,4 +342,3 @@ class Follower:
             return
         near = slice(0, count) if self.backward else slice(tracks.xy.shape[1] - count, None)
         self.known = tracks.select_frames(near)
-        self.past = self.past and self.past.map(lambda x: x[:, :, -count:])

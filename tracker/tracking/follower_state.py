@@ -6,20 +6,21 @@ import torch
 from torch import Tensor
 
 from tracker.head.correlation import Level
-from tracker.head.tracking_head import FrameFeatures, Past, QueryDescriptors
+from tracker.head.past import Past
+from tracker.head.tracking_head import FrameFeatures, QueryDescriptors
 from tracker.tracking.context import FollowedFrames
 from tracker.tracking.follower import Follower
 
 
 def follower_state(follower: Follower) -> dict[str, Tensor]:
     """Return copies of what is known of the points and of the context."""
-    state = {"active": follower.active, "has_past": follower.has_past}
+    state = {"active": follower.active, "has_past": follower.pasts.has}
     if follower.descriptors is not None:
         state |= _numbered("patches", follower.descriptors.patches)
     if follower.known is not None:
         state |= {"xy": follower.known.xy, "visibility_logits": follower.known.visibility_logits}
-    if follower.past is not None:
-        state |= _numbered("past", follower.past.tensors())
+    if follower.pasts.past is not None:
+        state |= _numbered("past", follower.pasts.past.tensors())
     if follower.near.parts:
         features = follower.near.alone()
         state |= _numbered("level", [level.table for level in features.levels])
@@ -33,10 +34,10 @@ def follower_state(follower: Follower) -> dict[str, Tensor]:
 def load_follower(follower: Follower, state: dict[str, Tensor]) -> None:
     """Bring a follower that was made of the same points to where `follower_state` was asked."""
     on = {name: tensor.to(follower.xy.device) for name, tensor in state.items()}
-    follower.active, follower.has_past = on["active"].clone(), on["has_past"].clone()
+    follower.active = on["active"].clone()
     patches, past = _in_order("patches", on), _in_order("past", on)
     follower.descriptors = QueryDescriptors(patches, follower.xy[None]) if patches else None
-    follower.past = Past.of(past) if past else None
+    follower.pasts.restore(Past.of(past) if past else None, on["has_past"].clone())
     follower.known = FollowedFrames(on["xy"], on["visibility_logits"]) if "xy" in on else None
     levels = [
         Level(table, stride)

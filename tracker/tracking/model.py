@@ -25,7 +25,7 @@ from tracker.points.tracks import Tracks
 from tracker.progress import Share, in_silence
 from tracker.tracking.config import TrackerConfig
 from tracker.tracking.identity import Fingerprints
-from tracker.video.pixels import shrink_frames
+from tracker.video.pixels import shrink_to_sizes
 
 
 class TrackingModel(nn.Module):
@@ -128,9 +128,11 @@ class TrackingModel(nn.Module):
     ) -> FrameFeatures:
         skipped = 0 if before is None else len(before)
         seen = frames if before is None else np.concatenate([before, frames])
-        fine = video = shrink_frames(seen, self.config.fine_size, self.device)
+        sizes = [self.config.fine_size]
         if self.backbone is not None and self.backbone.config.input_size != self.config.fine_size:
-            video = shrink_frames(seen, self.config.backbone.input_size, self.device)
+            sizes.append(self.backbone.config.input_size)
+        videos = shrink_to_sizes(seen, sizes, self.device)
+        fine, video = videos[0], videos[-1]
         residuals, slot = self.residuals(video, on_share)
         # The temporal adapter sees the slots of earlier frames, too; they are left out after it.
         slot = None if slot is None else slot[skipped:]

@@ -20,6 +20,9 @@ from tracker.video.video import Video
 if TYPE_CHECKING:
     from tracker.points.queries import QueriesLike
 
+READ_BACK = 64 * 2**20
+"""Bytes of frames that are read at once on the way back in time."""
+
 
 class TrackSession:
     """Tracks of one video, asked for as often as one likes; made by `PointTracker.open`.
@@ -83,11 +86,17 @@ class TrackSession:
         return features
 
     def _read(self, start: int, stop: int) -> np.ndarray:
-        """Return frames `start..stop-1`; those that end the last read are not decoded again."""
+        """Return frames `start..stop-1`; those that are held from the last read are not decoded."""
         first, held = self._last
-        if not first <= start < stop <= first + len(held):
-            frames = self._video.read(start, stop)
-            reach = self._tracker.config.backbone.window
-            self._last = (max(start, stop - reach), frames[-reach:].copy())
-            return frames
-        return held[start - first : stop - first]
+        if first <= start < stop <= first + len(held):
+            return held[start - first : stop - first]
+        if start < first:
+            # On the way back decoders start at a key frame, often far before: read many at once.
+            width, height = self._video.size
+            begin = max(0, min(start, stop - READ_BACK // (3 * width * height)))
+            self._last = (begin, self._video.read(begin, stop))
+            return self._last[1][start - begin :]
+        frames = self._video.read(start, stop)
+        reach = self._tracker.config.backbone.window
+        self._last = (max(start, stop - reach), frames[-reach:].copy())
+        return frames

@@ -232,7 +232,9 @@ class TrainingLoop(Generic[AnyTask]):
         inputs = self.task.inputs(batch.to(self.accelerator.device))
         with self.accelerator.autocast():
             losses: dict[str, Tensor] = self.model(*inputs)
-        values = {name: float(value.detach()) for name, value in losses.items()}
+        # In one tensor, so that a GPU is waited for once a step.
+        told = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+        values = dict(zip(losses, told, strict=True))
         if not math.isfinite(values["loss"]):
             path = self.run.save_bad_batch(self.step, self.steps.numbers(self.step), values)
             raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -23,7 +23,8 @@ SEEK_MARGIN = 300
 """Frames to seek back where a seek ended too late; more than encoders put between key frames."""
 
 SKIPPED = 16
-"""Frames that are decoded for nothing rather than looked for in the file."""
+"""Frames that are decoded for nothing rather than looked for in the file, though a key frame lies
+between; where none does, going on costs no more than going there."""
 
 DECODER_DELAY = 16
 """The most frames that H.264 and HEVC hold back to put them in order."""
@@ -53,6 +54,7 @@ class FileSource:
         self._interlaced = False
         self._pixel_aspect = 1.0
         self._index: list[int] = []
+        self._key_frames: list[int] = []
         self._rotation = 0
         self._cursor: _Cursor | None = None
         try:
@@ -85,7 +87,7 @@ class FileSource:
             tick = float(stream.time_base or 0)
             codec = stream.codec_context.name
             counted = stream.frames > 0
-        self._index = packets.index
+        self._index, self._key_frames = packets.index, packets.key_frames
         first = next(self._decode(0), None)
         if first is None:
             raise UserError(f"{self._path} has no frame that can be decoded; it may be cut short")
@@ -154,11 +156,17 @@ class FileSource:
         # A forked process would move the place in the file under its parent's feet.
         if cursor is None or cursor.process != os.getpid():
             return self._decode(start)
-        if not 0 <= start - cursor.position <= SKIPPED:
+        ahead = start - cursor.position
+        if ahead < 0 or (ahead > SKIPPED and self._key_frame_before(start) > cursor.position):
             return self._decode(start)
         for _ in range(start - cursor.position):
             next(cursor.frames, None)
         return cursor.frames
+
+    def _key_frame_before(self, index: int) -> int:
+        """Return the last frame up to `index` from which decoding can begin, as far as is known."""
+        later = bisect_right(self._key_frames, index)
+        return self._key_frames[later - 1] if later else 0
 
     def _decode(self, start: int) -> Iterator[np.ndarray]:
         """Yield upright frames from `start` on, up to the last that decodes."""
@@ -249,12 +257,14 @@ class _Packets:
 
     Attributes:
         index: time stamps of the shown frames in the order of showing; empty where any is unknown.
+        key_frames: numbers of those from which decoding can begin, ascending.
         shown: how many frames there are.
         promised: how many there would be if the file were whole; more than `shown` where it is not.
         whole: how many frames can be trusted, if the last packet or one before it is damaged.
     """
 
     index: list[int]
+    key_frames: list[int]
     shown: int
     promised: int
     whole: int
@@ -266,6 +276,7 @@ def _read_packets(
     import av
 
     stamps: list[int | None] = []
+    keys: set[int | None] = set()
     streams = (stream, *container.streams.audio)
     hidden, reached, suspect, damaged = 0, 0.0, None, False
     try:
@@ -282,6 +293,8 @@ def _read_packets(
                 hidden += 1
             else:
                 stamps.append(packet.pts)
+                if packet.is_keyframe:
+                    keys.add(packet.pts)
     except av.error.FFmpegError:
         damaged = True
     shown = len(stamps)
@@ -298,7 +311,8 @@ def _read_packets(
     if len(index) < shown:
         index = []
     whole = bisect_left(index, suspect) if index and suspect is not None else shown
-    return _Packets(index, shown, max(promised, shown + damaged), max(whole, 1))
+    key_frames = [number for number, stamp in enumerate(index) if stamp in keys]
+    return _Packets(index, key_frames, shown, max(promised, shown + damaged), max(whole, 1))
 
 
 def _rate_varies(stamps: list[int], tick: float, rate: float) -> bool:

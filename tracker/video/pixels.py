@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -40,15 +41,45 @@ def resize(video: Tensor, size: tuple[int, int]) -> Tensor:
 def shrink_frames(
     frames: Iterable[np.ndarray], size: tuple[int, int], device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Turn frames, each `(h, w, 3) uint8`, into `(1, T, 3, height, width) float32` in 0..1.
+    """Turn frames, each `(h, w, 3) uint8`, into `(1, T, 3, height, width) float32` in 0..1."""
+    return shrink_to_sizes(frames, [size], device)[0]
 
-    One frame at a time, so that large ones are never all held as floats at their own size.
+
+def shrink_to_sizes(
+    frames: Iterable[np.ndarray],
+    sizes: Sequence[tuple[int, int]],
+    device: torch.device | str = "cpu",
+    at_once: int | None = None,
+) -> list[Tensor]:
+    """Turn frames into videos of several sizes, brought to a device once.
+
+    Args:
+        frames: T of `(h, w, 3) uint8`.
+        sizes: `(height, width)` of each video.
+        device: where they go.
+        at_once: frames that are resized in one call. None takes all on a GPU, and one on a CPU, so
+            that large frames are never all held as floats at their own size.
+
+    Returns:
+        For each size `(1, T, 3, height, width) float32` in 0..1.
     """
-    small = []
-    for frame in frames:
-        picture = torch.tensor(frame, device=device).permute(2, 0, 1).float() / 255
-        small.append(resize(picture[None, None], size))
-    return torch.cat(small, dim=1)
+    target = torch.device(device)
+    left = iter(frames)
+    if at_once is None and target.type == "cpu":
+        at_once = 1
+    parts = []
+    while chunk := list(islice(left, at_once)):
+        pictures = upload(np.stack(chunk), target).permute(0, 3, 1, 2).float() / 255
+        parts.append([resize(pictures[None], size) for size in sizes])
+    return [torch.cat(videos, dim=1) for videos in zip(*parts, strict=True)]
+
+
+def upload(array: np.ndarray, device: torch.device) -> Tensor:
+    """Copy an array to a device; to a GPU from memory that it can read while the CPU goes on."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def normalise(video: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ from tracker.datasets.benchmark import Benchmark, Sample
 from tracker.datasets.rendered import ProceduralBenchmark
 from tracker.datasets.tapvid import TapVid
 from tracker.errors import UserError, log
-from tracker.flow.fields import FlowBetweenFrames, sample
+from tracker.flow.fields import FlowBetweenFrames
+from tracker.flow.sampling import sample
 from tracker.scenes.motion import MotionConfig
 from tracker.scenes.renderer import SceneConfig
 from tracker.video.pixels import shrink_frames
@@ -163,7 +164,7 @@ def follow_there_and_back(gray: list[np.ndarray]) -> tuple[np.ndarray, np.ndarra
     if not len(start):
         return np.zeros((0, len(gray), 2), np.float32), np.zeros((0, len(gray)), bool)
     flow = FlowBetweenFrames([np.ascontiguousarray(image) for image in gray], 0)
-    fields = [flow.there_and_back(t, t + 1) for t in range(len(gray) - 1)]
+    fields = [(flow.field(t, t + 1), flow.field(t + 1, t)) for t in range(len(gray) - 1)]
     path = [start]
     good = [np.ones(len(start), bool)]
     for t, (there, _) in enumerate(fields):
