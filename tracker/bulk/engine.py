@@ -38,7 +38,7 @@ class Engine:
     Attributes:
         workers: how many; one without an address is this process, without Ray; None for as many
             as a cluster has room for.
-        address: of a Ray cluster to join, such as `auto` or `ray://head:10001`; None starts one on
+        address: of a Ray cluster to join, `auto` or `HOST:PORT`; None starts one on
             this machine.
         cpus: that each worker reserves.
         gpus: that each worker reserves; a half lets two share one.
@@ -224,7 +224,7 @@ def _check_reachable(address: str) -> None:
     Raises:
         OSError: nobody does.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
@@ -234,5 +234,5 @@ def _dashboard() -> str:
 
     try:
         return ray.get_dashboard_url() or ""
-    except (AttributeError, RuntimeError):  # `ray://` does not tell
+    except (AttributeError, RuntimeError):  # not every Ray tells
         return ""
