@@ -12,6 +12,7 @@ and of the workers: they count from the moment at which each worker has finished
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -97,11 +98,11 @@ def clip(folder: Path, frames: int, settings: BulkSettings) -> None:
         list(run.track())
         seconds, passed = time.process_time() - started, time.perf_counter() - clock
         size = sum(path.stat().st_size for path in (folder / tracker / "videos").iterdir())
-        memory = psutil.Process().memory_info().rss / 2**20
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
         print(
             f"{tracker}: {seconds:.1f} CPU seconds for {frames} frames of 1280x720, 100 points: "
             f"{seconds / frames:.3f} a frame, in {passed:.1f} s; "
-            f"rows of {size / 1000:.0f} kB; {memory:.0f} MiB",
+            f"rows of {size / 1000:.0f} kB; {memory:.0f} MiB at most",
             flush=True,
         )
 

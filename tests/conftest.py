@@ -28,6 +28,7 @@ SIZE = (64, 48)
 
 SLOW = (
     "analysis",
+    "bulk/test_run.py",
     "cli",
     "evaluation/test_overlays.py",
     "export/test_onnx_files.py",

@@ -128,6 +128,13 @@ def test_the_last_run_to_begin_makes_the_shards(sink: Sink) -> None:
     assert not sink.is_last_run(first) and sink.is_last_run(second)
 
 
+def test_of_two_runs_that_begin_at_once_one_gives_way(sink: Sink) -> None:
+    sink.settle()
+    with pytest.raises(UserError, match="another run has just begun"):
+        Sink(sink.place, "points", 5).settle()
+    assert Sink.find(sink.place) == sink
+
+
 def test_what_holds_something_else_is_refused(tmp_path: Path, sink: Sink) -> None:
     with pytest.raises(UserError, match="row for each of its points, not videos"):
         Sink.open(sink.place, "videos", 1)

@@ -1,8 +1,8 @@
 """Who does the work: this process, or actors of Ray Data, each with a worker that is made once.
 
 One item is one block of Ray Data, so that a worker that dies takes nothing but the item it was at
-with it. That item is tried again on a fresh actor, a bounded number of times, and then lost: it
-comes out as `None`, and the others go on.
+with it. Such items are tried again when all others are done, a bounded number of times; in the end
+they come out as `None`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Engine:
     Attributes:
         workers: how many; one without an address is this process, without Ray; None for as many
             as a cluster has room for.
-        address: of a Ray cluster to join, such as `auto` or `ray://head:10001`; None starts one on
+        address: of a Ray cluster to join, `auto` or `HOST:PORT`; None starts one on
             this machine.
         cpus: that each worker reserves.
         gpus: that each worker reserves; a half lets two share one.
@@ -139,11 +139,20 @@ class Engine:
                 assert worker is not None
                 yield item, worker(item)
             return
-        if items:
+        left = list(items)
+        for _ in range(self.deaths):
             size = self.workers or self._room()
             wave = max(WAVE, WAVE_A_WORKER * size)
-            for start in range(0, len(items), wave):
-                yield from self._run_wave(make_worker, items[start : start + wave], size)
+            lost: list[Item] = []
+            for start in range(0, len(left), wave):
+                for item, result in self._run_wave(make_worker, left[start : start + wave], size):
+                    if result is None:
+                        lost.append(item)
+                    else:
+                        yield item, result
+            left = lost
+        for item in left:
+            yield item, None
 
     def _run_wave(
         self, make_worker: Callable[[], Worker], items: Sequence[Item], size: int
@@ -159,7 +168,7 @@ class Engine:
         ]
         size = min(size, len(rows))
         with warnings.catch_warnings():
-            # Ray says that 2.64 will take the two arguments by which retries are bounded away.
+            # Ray says that 2.64 will take the last two arguments away.
             warnings.simplefilter("ignore")
             results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 _Actor,
@@ -168,9 +177,10 @@ class Engine:
                 compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),
                 num_cpus=self.cpus,
                 num_gpus=self.gpus or None,
-                # An actor is started again for ever, but an item is not tried for ever.
+                # Actors are started again, but what they were at is not: Ray would count tries
+                # on an actor that is still starting, and so none at all.
                 max_restarts=-1,
-                max_task_retries=self.deaths - 1,
+                max_task_retries=0,
             )
         left = dict(enumerate(items))
         try:
@@ -216,6 +226,6 @@ def _check_reachable(address: str) -> None:
     Raises:
         OSError: nobody does.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()

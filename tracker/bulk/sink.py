@@ -85,7 +85,7 @@ class Sink:
         found = cls.find(place)
         if found is None:
             _check_empty(place)
-            found = cls(place, layout or LAYOUTS[0], -(-videos // VIDEOS_A_SHARD))
+            found = cls(place, layout or LAYOUTS[0], max(1, -(-videos // VIDEOS_A_SHARD)))
         if layout not in (None, found.layout):
             raise UserError(
                 f"{place} holds a row for each of its {found.layout}, not {layout}; leave out "
@@ -119,11 +119,16 @@ class Sink:
         return found
 
     def settle(self) -> None:
-        """Write what the place holds, which proves that it can be written to.
+        """Write what the place holds, unless it says so already.
 
         Raises:
-            UserError: it cannot.
+            UserError: it cannot be written to, or another run has made another sink of it.
         """
+        found = Sink.find(self.place)
+        if found is not None:
+            if found != self:
+                raise UserError(f"another run has just begun at {self.place}; start this one again")
+            return
         content = {"format": FORMAT, "layout": self.layout, "shards": self.shards}
         _write_json(join(self.place, SETTINGS), content | {"columns": self.columns})
 

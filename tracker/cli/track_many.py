@@ -97,7 +97,9 @@ def _add_engine_options(group: argparse._ArgumentGroup) -> None:
         "with --ray as many as the cluster has room for",
     )
     group.add_argument(
-        "--ray", metavar="ADDRESS", help="a Ray cluster to join: auto, or ray://HOST:10001"
+        "--ray",
+        metavar="ADDRESS",
+        help="a Ray cluster to join, from one of its machines: auto, or HOST:PORT",
     )
     group.add_argument(
         "--gpus",
