@@ -43,6 +43,7 @@ class Flow:
         for t, past in links + [(count - 1 - t, count - 1 - past) for t, past in links]:
             beyond = frame < t if past < t else frame > t
             rows = np.flatnonzero(beyond & (certainty[:, past] > 0))
+            rows = rows[variance[rows, t] - variance[rows, past] > facts["drift"]]
             if not rows.size:
                 continue
             moved = self.lead(past, t, xy[rows, past])

@@ -36,7 +36,7 @@ MODES = {mode: tracker_of(frame_mode=mode) for mode in ("tubelet", "offset", "du
 
 
 @pytest.mark.parametrize("mode", MODES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(count=st.integers(8, 27))
 def test_windows_and_slots_are_the_trackers(mode: str, count: int) -> None:
     """Also where the last window overlaps the one before, by an odd number of frames or an even."""

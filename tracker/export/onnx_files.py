@@ -101,7 +101,7 @@ def _write_all(tracker: TrackingModel, steps: list[Step], folder: Path, pt2: boo
     for step in nested_bar(steps, "exporting", "steps"):
         with _quietly():
             program = export_program(step, least_frames(tracker))
-            graphs[step.name] = _write_graph(step, program, folder / f"{step.name}.onnx")
+            graphs[step.name] = write_graph(step, program, folder / f"{step.name}.onnx")
             if pt2:
                 program.example_inputs = None  # they would be saved, too
                 torch.export.save(program, folder / f"{step.name}.pt2")
@@ -109,8 +109,19 @@ def _write_all(tracker: TrackingModel, steps: list[Step], folder: Path, pt2: boo
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def _write_graph(step: Step, program: ExportedProgram, path: Path) -> dict[str, Any]:
-    """Write one file; return its inputs with their types and shapes, and names of its outputs."""
+def write_graph(step: Step, program: ExportedProgram, path: Path) -> dict[str, Any]:
+    """Write one file.
+
+    Args:
+        step: what the program was traced from.
+        program: of `export_program`.
+        path: of the file.
+
+    Returns:
+        Its inputs with their types and shapes, and the names of its outputs, as JSON has them.
+    """
+    from onnxscript import optimizer
+
     pool = torch.ops.aten.adaptive_max_pool2d.default
     graph = torch.onnx.export(
         program,
@@ -119,10 +130,13 @@ def _write_graph(step: Step, program: ExportedProgram, path: Path) -> dict[str, 
         input_names=[argument.name for argument in step.inputs],
         output_names=step.outputs,
         custom_translation_table={pool: _pool_by_cells},
-        optimize=False,  # it leaves a graph whose nodes lack inputs; runtimes optimize themselves
+        optimize=False,
         verbose=False,
     )
     assert graph is not None  # it is only where a file was named
+    # The exporter's own `optimize` rewrites patterns too, and leaves nodes that lack an input.
+    optimizer.fold_constants(graph.model)
+    optimizer.remove_unused_nodes(graph.model)
     graph.save(str(path))
     return {
         "inputs": {
@@ -171,6 +185,7 @@ def _facts(tracker: TrackingModel) -> dict[str, Any]:
             "max_round_trip": chains.MAX_ROUND_TRIP,
             "agreement": chains.AGREEMENT,
             "bridge_round_trip": chains.BRIDGE_ROUND_TRIP,
+            "drift": chains.DRIFT,
             "link_error": chains.LINK_ERROR,
         }
         if config.head.reads_flow
