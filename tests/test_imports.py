@@ -20,9 +20,10 @@ LEVELS = [
     ("baselines", "datasets", "head"),
     ("tracking",),
     ("analysis", "evaluation", "export"),
+    ("prompting",),
     ("training",),
     ("pretraining",),
-    ("web",),
+    ("bulk", "web", "napari"),
     ("cli",),
 ]
 """From the ground up: a package may import those of lower levels, and of its own."""
