@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -333,6 +334,14 @@ class Queries:
         return Queries(self.txy, [f"{group}/{number}" for number in range(1, len(self) + 1)])
 
     @classmethod
+    def from_text(
+        cls, video: VideoLike, prompts: str | Sequence[str], n: int = 8, **options: Any
+    ) -> Queries:
+        """Return an `n` x `n` grid in each object that `tracker.prompting.finding.find` finds."""
+        # By its name, for what finds objects is made of queries, not queries of it.
+        return import_module("tracker.prompting.finding").find(video, prompts, **options).queries(n)
+
+    @classmethod
     def load(cls, path: str | Path, frames: range | None = None) -> Queries:
         """Read queries from a file; see `tracker.points.reading`.
 
@@ -362,14 +371,11 @@ class Queries:
         return cls(*parse_rows(points))
 
     def plot(self, video: VideoLike, style: DrawingStyle | None = None) -> Image.Image:
-        """Return a picture of the points on the frames that they are asked for in.
+        """Return a picture of the points on the frames that they are asked for in, up to 16.
 
         Args:
             video: whatever `load_video` takes.
             style: how points are drawn; None as by default.
-
-        Returns:
-            A frame, or a sheet of up to 16 of them, chosen evenly; notebooks show it.
 
         Raises:
             UserError: a query lies outside the video.

@@ -27,6 +27,7 @@ def follow_blocks(
     memory: BoundedMemory,
     progress: Progress,
     reach: Tensor | None = None,
+    on_block: Callable[[FollowedFrames], object] | None = None,
 ) -> FollowedFrames:
     """Follow queries through a whole video, both ways from each query's frame.
 
@@ -47,6 +48,8 @@ def follow_blocks(
             ways counts twice.
         reach: `(N, 2)` first and last frame in which each point is wanted, around its query's; None
             for all frames.
+        on_block: called after each block with the tracks of all frames so far, where they are
+            final by then: where all queries lie in the first block.
 
     Returns:
         All points in all frames; in blocks beyond its reach a point stays at its query.
@@ -96,6 +99,8 @@ def follow_blocks(
         features = visit(forward, number)
         if number == last > 0:
             backward.add_context(features)
+        if last == 0 and on_block is not None:
+            on_block(tracks.select_frames(slice(0, starts[number] + features.num_frames)))
     descriptors = forward.descriptors
     assert descriptors is not None  # every query lies in one of the blocks
     for number in range(last, begin, -1):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,11 @@ from tracker.points.names import points_named
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.progress import Progress
+from tracker.registry import Tracker
+from tracker.video.video import Video
+
+if TYPE_CHECKING:
+    from tracker.tracking.config import TrackerConfig
 
 MOST_STEPS = 200
 """Corrections that can be undone."""
@@ -236,3 +241,38 @@ class Corrections:
             arrays[name][number] = getattr(track, name)
         arrays["queries"][number] = self._points[number].places[0]
         self._tracks = replace(self._tracks, **arrays)
+
+
+class Session(Protocol):
+    """Keeps what it computed of a video, as `TrackSession` does."""
+
+    follow: Follow
+
+
+@runtime_checkable
+class Opens(Protocol):
+    """A tracker that opens sessions, as `PointTracker` does; named so that `lk` needs no torch."""
+
+    config: TrackerConfig
+
+    def open(self, video: Video, memory: int) -> Session:
+        """Return a session that keeps up to `memory` bytes."""
+        ...
+
+
+def follower_of(tracker: Tracker, video: Video, memory: int) -> Follow:
+    """Return what follows places of points through a video, again and again.
+
+    Args:
+        tracker: any; one that opens sessions keeps what it computed for the next call.
+        video: nobody else reads it.
+        memory: bytes that may be kept.
+    """
+    if isinstance(tracker, Opens):
+        return tracker.open(video, memory).follow
+
+    def follow(queries: Queries, reach: np.ndarray, progress: Progress | bool | None) -> Tracks:
+        """Follow through the whole video, for others reach no less."""
+        return tracker.track(video, queries, progress)
+
+    return follow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.progress import Progress, Share, reported
 from tracker.tracking.blocks import follow_blocks
+from tracker.tracking.context import FollowedFrames
 from tracker.tracking.corrections import Corrections, reaches_of
 from tracker.tracking.model import TrackingModel
 from tracker.video.video import Video
@@ -44,12 +46,18 @@ class TrackSession:
         self._last = (0, video.read(0, 0))
         self._corrections: Corrections | None = None
 
-    def track(self, queries: QueriesLike, progress: Progress | bool | None = None) -> Tracks:
+    def track(
+        self,
+        queries: QueriesLike,
+        progress: Progress | bool | None = None,
+        on_block: Callable[[Tracks], object] | None = None,
+    ) -> Tracks:
         """Follow queries through the whole video, forwards and backwards in time.
 
         Args:
             queries: in frames and pixels of the video, whatever `Queries.of` takes.
             progress: as `PointTracker.track` takes it.
+            on_block: as `PointTracker.track_blocks` takes it.
 
         Returns:
             Tracks in pixels of the video.
@@ -61,7 +69,8 @@ class TrackSession:
         reach = None
         if queries.has_anchors:
             reach = reaches_of(queries.points, len(self._video))
-        tracks = queries.join(self.follow(queries.placed, reach, progress))
+            on_block = None  # tracks that are yet to be joined are not final
+        tracks = queries.join(self.follow(queries.placed, reach, progress, on_block))
         self._corrections = Corrections(self.follow, queries.points, tracks)
         return tracks
 
@@ -136,6 +145,7 @@ class TrackSession:
         queries: Queries,
         reach: np.ndarray | None = None,
         progress: Progress | bool | None = None,
+        on_block: Callable[[Tracks], object] | None = None,
     ) -> Tracks:
         """Follow each query by itself, whatever its name; see `track`.
 
@@ -144,11 +154,18 @@ class TrackSession:
             reach: `(N, 2)` first and last frame in which each is wanted; what is told of other
                 frames means nothing. None for all frames.
             progress: as `PointTracker.track` takes it.
+            on_block: as `PointTracker.track_blocks` takes it.
 
         Raises:
             UserError: frames cannot be decoded.
         """
         tracker, video = self._tracker, self._video
+
+        def tracks_of(found: FollowedFrames) -> Tracks:
+            tracks = tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
+            frames = video.source_frames
+            return replace(tracks, start=frames.start, stride=frames.step)
+
         with reported(progress, len(video), "tracking") as on_progress:
             found = follow_blocks(
                 tracker.head,
@@ -159,10 +176,9 @@ class TrackSession:
                 self._memory,
                 on_progress,
                 None if reach is None else torch.from_numpy(reach),
+                on_block and (lambda found: on_block(tracks_of(found))),
             )
-        tracks = tracker.tracks_of(found.xy, found.confidence, queries, video.size, video.fps)
-        frames = video.source_frames
-        return replace(tracks, start=frames.start, stride=frames.step)
+        return tracks_of(found)
 
     def _features(self, start: int, stop: int, on_share: Share) -> FrameFeatures:
         """Return the features of the block of frames `start..stop-1`."""

@@ -13,6 +13,7 @@ for chunk in video.chunks(8):
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
@@ -65,6 +66,30 @@ class PointTracker(TrackingModel):
             UserError: a query lies outside the video, or frames cannot be decoded.
         """
         return self.open(video, TRACK_MEMORY).track(queries, progress)
+
+    def track_blocks(
+        self,
+        video: VideoLike,
+        queries: QueriesLike,
+        on_block: Callable[[Tracks], object],
+        progress: Progress | bool | None = None,
+    ) -> Tracks:
+        """Follow queries as `track` does, and tell of each block of frames once it is done.
+
+        Args:
+            video: as there.
+            queries: as there.
+            on_block: called after each block with the tracks of all frames so far; not at all
+                where later frames may change them, because some points are asked for later.
+            progress: as there.
+
+        Returns:
+            All tracks, as `track` does.
+
+        Raises:
+            UserError: as there.
+        """
+        return self.open(video, TRACK_MEMORY).track(queries, progress, on_block)
 
     def open(self, video: VideoLike, memory: int = SESSION_MEMORY) -> TrackSession:
         """Return a session, whose `track` may be called again, and whose tracks can be put right.

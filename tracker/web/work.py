@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracker.errors import UserError
 from tracker.memory import BoundedMemory
 from tracker.points.joining import Leg, stacked
-from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
-from tracker.progress import Progress
 from tracker.registry import Tracker
-from tracker.tracking.corrections import Change, Follow, follow_changes
+from tracker.tracking.corrections import Change, Opens, follow_changes, follower_of
 from tracker.video.loading import load_video
 from tracker.video.video import Video
 from tracker.web.board import Board, Marks, Point, anchors_of
@@ -25,8 +23,7 @@ from tracker.web.limits import Limits
 from tracker.web.pictures import FramePictures
 
 if TYPE_CHECKING:
-    from tracker.tracking.config import TrackerConfig
-    from tracker.tracking.session import TrackSession
+    pass
 
 FEATURE_MEMORY = 512 * 2**20
 """Bytes of features and flow that are kept of a visitor's video from one run to the next."""
@@ -63,7 +60,7 @@ class Work:
         self.board = Board(video.size, len(video), limits.points)
         self.lock = RLock()
         """Held while the board is read or changed; not while tracking."""
-        self._follow = _follower(tracker, video)
+        self._follow = follower_of(tracker, video, FEATURE_MEMORY)
         self._running = Lock()
         self._is_stopped = False
         # Of all points twice, so that a step can be undone without following anew.
@@ -210,26 +207,6 @@ class Work:
         return f"{hash(tuple(shown)) & 0xFFFFFFFFFFFF:x}"
 
 
-@runtime_checkable
-class _Opens(Protocol):
-    """A tracker that opens sessions, as `PointTracker` does; named so that `lk` needs no torch."""
-
-    config: TrackerConfig
-
-    def open(self, video: Video, memory: int) -> TrackSession: ...
-
-
 def first_certainty(tracker: Tracker) -> float:
     """Return the confidence above which a tracker shows points unless told otherwise."""
-    return tracker.config.inference.shown_from if isinstance(tracker, _Opens) else View.certainty
-
-
-def _follower(tracker: Tracker, video: Video) -> Follow:
-    if isinstance(tracker, _Opens):
-        return tracker.open(video, FEATURE_MEMORY).follow
-
-    def follow(queries: Queries, reach: np.ndarray, progress: Progress | bool | None) -> Tracks:
-        """Follow through the whole video, for others reach no less."""
-        return tracker.track(video, queries, progress)
-
-    return follow
+    return tracker.config.inference.shown_from if isinstance(tracker, Opens) else View.certainty
