@@ -17,8 +17,13 @@ from tracker.tracking.tracker import PointTracker
 from tracker.video.video import Video
 
 GOLDEN = Path(__file__).parent / "tracking" / "golden_tracks.npz"
-CUT = {"fine_size": [192, 192], "inference": {"block": 6, "context": 4}}
-"""Small frames, to be quick, and small blocks, so that the clip goes over several."""
+CUT = {
+    "fine_size": [192, 192],
+    "inference": {"block": 6, "context": 4},
+    "backbone": {"dtype": "float32"},
+}
+"""Small frames, to be quick, and small blocks, so that the clip goes over several; and arithmetic
+that all processors have."""
 PUSHED = 5
 """Frames that the stream gets at a time."""
 

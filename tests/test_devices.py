@@ -6,7 +6,7 @@ import cv2
 import pytest
 import torch
 
-from tracker.devices import check_device, check_rendering, set_threads
+from tracker.devices import bf16_products, check_device, check_rendering, set_threads
 from tracker.errors import UserError
 
 
@@ -67,3 +67,21 @@ def test_threads_of_torch_and_opencv() -> None:
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
+
+
+@pytest.mark.parametrize(
+    ("pays", "wanted", "gradients"),
+    [(True, True, False), (True, True, True), (True, False, False), (False, True, False)],
+)
+def test_bfloat16_where_it_pays_and_no_gradient_needs_more(
+    pays: bool, wanted: bool, gradients: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.devices.bf16_pays", lambda device: pays)
+    cpu, one = torch.device("cpu"), torch.ones(1, 1)
+    expected = pays and wanted and not gradients
+    with torch.set_grad_enabled(gradients), bf16_products(cpu, wanted) as reduced:
+        assert reduced == expected
+        assert (one @ one).dtype == (torch.bfloat16 if expected else torch.float32)
+    # What somebody else asked for stays.
+    with torch.autocast("cpu", torch.bfloat16), bf16_products(cpu, False):
+        assert (one @ one).dtype == torch.bfloat16

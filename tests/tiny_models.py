@@ -94,7 +94,13 @@ def tiny_tracker(
 ) -> PointTracker:
     """Return a tracker of random weights; `source` is a saved backbone, None one in memory."""
     config = TrackerConfig(
-        BackboneConfig(source=str(source or "tiny"), layers=(1, 2), input_size=(64, 64), window=8),
+        BackboneConfig(
+            source=str(source or "tiny"),
+            layers=(1, 2),
+            input_size=(64, 64),
+            window=8,
+            dtype="float32",  # on every machine
+        ),
         head,
         InferenceConfig(**({"block": 8, "context": 4} | inference)),
         fine_size=(64, 64),

@@ -110,10 +110,30 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         UserError: the operating system refused (full disk, no permission).
     """
     target = Path(path)
-    partial = target.with_name(f".{target.stem}.part-{os.getpid()}{target.suffix}")
+    partial = partial_path(target)
     try:
-        yield partial
-        partial.replace(target)
+        with writing_errors(target):
+            yield partial
+            partial.replace(target)
+    finally:
+        with suppress(OSError):  # not there where the folder itself is the trouble
+            partial.unlink()
+
+
+def partial_path(target: Path) -> Path:
+    """Return where a file may be written beside the place that it gets when it is complete."""
+    return target.with_name(f".{target.stem}.part-{os.getpid()}{target.suffix}")
+
+
+@contextmanager
+def writing_errors(target: Path) -> Iterator[None]:
+    """Turn what the operating system says while a file is written into words for users.
+
+    Raises:
+        UserError: the operating system refused (full disk, no permission).
+    """
+    try:
+        yield
     except OSError as error:
         if not target.parent.exists():
             raise UserError(
@@ -123,9 +143,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             f"cannot write {target} ({error.strerror or error}); free some disk space or choose "
             "another output folder"
         ) from error
-    finally:
-        with suppress(OSError):  # not there where the folder itself is the trouble
-            partial.unlink()
 
 
 def save_tensors(

@@ -7,9 +7,10 @@ Modules are imported when their tracker is asked for, so that `lk` does not load
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tracker.errors import UserError
 from tracker.points.queries import Queries
@@ -24,7 +25,7 @@ class Tracker(Protocol):
     def track(
         self, video: Video, queries: Queries, progress: Progress | bool | None = None
     ) -> Tracks:
-        """Return a track for each query over all frames of the video.
+        """Return a track for each point of the queries over all frames of the video.
 
         Args:
             video: of any size and length.
@@ -34,6 +35,29 @@ class Tracker(Protocol):
 
         Raises:
             UserError: a query lies outside the video, or the video cannot be decoded.
+        """
+        ...
+
+
+@runtime_checkable
+class BlockTracker(Tracker, Protocol):
+    """Tells of each block of frames once it is done."""
+
+    def track_blocks(
+        self,
+        video: Video,
+        queries: Queries,
+        on_block: Callable[[Tracks], object],
+        progress: Progress | bool | None = None,
+    ) -> Tracks:
+        """Return tracks as `track` does.
+
+        Args:
+            video: as there.
+            queries: as there.
+            on_block: called after each block with the tracks of all frames so far; not at all
+                where later frames may change them.
+            progress: as there.
         """
         ...
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.analysis.cuts import Contents, Stretch, find_contents, warn_of_contents
+from tracker.analysis.cuts import Contents, Stretch, find_contents
 from tracker.video.video import Video
 
 SIZE = (96, 64)
@@ -81,15 +81,11 @@ def test_repeated_frames_are_found(shots: list[np.ndarray]) -> None:
     ]
 
 
-def test_a_still_picture_is_not_warned_of(
-    shots: list[np.ndarray], caplog: pytest.LogCaptureFixture
-) -> None:
-    still = Video.from_array(shots[0][:1].repeat(10, 0))
-    warn_of_contents(still)
-    warn_of_contents(Video.from_array(shots[0]))
-    assert not caplog.records
-    warn_of_contents(Video.from_array(np.concatenate([shots[0], shots[1]]), name="two.mp4"))
-    assert "two.mp4: a new shot begins at frame 12" in caplog.text
+def test_a_still_picture_is_not_warned_of(shots: list[np.ndarray]) -> None:
+    assert not contents(shots[0][:1].repeat(10, 0)).warnings()
+    assert not contents(shots[0]).warnings()
+    (line,) = contents(shots[0], shots[1]).warnings()
+    assert line.startswith("a new shot begins at frame 12")
 
 
 def test_one_frame_has_nothing_to_find(shots: list[np.ndarray]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_models import tiny_tracker, tiny_video
 
 from tracker.errors import UserError
+from tracker.points.queries import Queries
+from tracker.points.tracks import Tracks
 from tracker.tracking.tracker import PointTracker
 
 
@@ -47,3 +51,25 @@ def test_the_fingerprint_does_not_depend_on_where_files_lie(tmp_path: Path) -> N
     one, two = (PointTracker.from_pretrained(tmp_path / name) for name in ("one", "two"))
     assert one.config.backbone.source != two.config.backbone.source
     assert one.fingerprint == two.fingerprint
+
+
+def test_rounded_products_leave_tracks_about_where_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    video, queries = tiny_video(10), Queries.grid(2, (96, 64))
+
+    def tracks(pays: bool, dtype: str = "auto") -> Tracks:
+        monkeypatch.setattr("tracker.devices.bf16_pays", lambda device: pays)
+        exact = tiny_tracker()
+        config = replace(exact.config, backbone=replace(exact.config.backbone, dtype=dtype))
+        tracker = PointTracker(config, backbone=exact.backbone).eval()
+        tracker.load_state_dict(exact.state_dict())
+        return tracker.track(video, queries)
+
+    exact = tracks(False)
+    assert tracks(True, "float32") == exact
+    rounded = tracks(True)
+    assert rounded != exact and rounded == tracks(True)
+    # Random weights go astray now and then.
+    assert np.mean(np.abs(rounded.xy - exact.xy) < 1) > 0.9
+    assert np.mean(np.abs(rounded.confidence - exact.confidence) < 0.1) > 0.9

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from tracker.errors import log
 from tracker.video.video import Video
 
 SMALL = (64, 36)
@@ -145,37 +145,53 @@ def find_contents(
         video: of any length; little is held of each frame.
         on_frame: called with frames done and frames in all.
     """
-    change = np.zeros(len(video), np.float32)
-    across = np.zeros(len(video), np.float32)  # change from the frame before the last
-    contrast = np.zeros(len(video), np.float32)
-    brightness = np.zeros(len(video), np.float32)
-    repeated = np.zeros(len(video), bool)
-    before: list[_Look] = []
+    finder = ContentsFinder()
     for t, frame in enumerate(video):
-        look = _Look.of(frame)
-        contrast[t], brightness[t] = look.gray.std(), look.gray.mean()
-        if before:
-            change[t] = look.change_from(before[-1])
-            across[t] = look.change_from(before[0])
-            repeated[t] = look.repeats(before[-1])
-        before = [*before[-1:], look]
+        finder.see(frame)
         on_frame(t + 1, len(video))
-    flat = list(_flat_stretches(contrast, brightness))
-    fades = list(_fades(contrast))
-    empty = np.zeros(len(video), bool)
-    for stretch in [*flat, *fades]:
-        empty[stretch.first : stretch.last + 1] = True
-    repeats = [Stretch("repeated", *run) for run in _runs(repeated & ~empty)]
-    stretches = sorted([*flat, *fades, *repeats], key=lambda stretch: stretch.first)
-    return Contents(_cuts(change, across, fades), stretches, change)
+    return finder.contents()
 
 
-def warn_of_contents(
-    video: Video, on_frame: Callable[[int, int], object] = lambda done, total: None
-) -> None:
-    """Log a warning where a video has cuts, or stretches with nothing to follow."""
-    for line in find_contents(video, on_frame).warnings():
-        log.warning("%s: %s", video.name, line)
+class ContentsFinder:
+    """Finds cuts and stretches without content in frames that pass."""
+
+    def __init__(self) -> None:
+        self._seen: list[_Seen] = []
+        self._before: list[_Look] = []
+
+    def see(self, frame: np.ndarray) -> None:
+        """Take the next frame `(H, W, 3) uint8`."""
+        look = _Look.of(frame)
+        seen = _Seen(float(look.gray.std()), float(look.gray.mean()))
+        if self._before:
+            earlier, last = self._before[0], self._before[-1]
+            changes = look.change_from(last), look.change_from(earlier)
+            seen = _Seen(seen.contrast, seen.brightness, *changes, look.repeats(last))
+        self._seen.append(seen)
+        self._before = [*self._before[-1:], look]
+
+    def contents(self) -> Contents:
+        """Return what was found in the frames so far."""
+        table = np.array(self._seen, np.float32).reshape(-1, len(_Seen._fields))
+        contrast, brightness, change, across, repeated = table.T.copy()
+        flat = list(_flat_stretches(contrast, brightness))
+        fades = list(_fades(contrast))
+        empty = np.zeros(len(table), bool)
+        for stretch in [*flat, *fades]:
+            empty[stretch.first : stretch.last + 1] = True
+        repeats = [Stretch("repeated", *run) for run in _runs((repeated > 0) & ~empty)]
+        stretches = sorted([*flat, *fades, *repeats], key=lambda stretch: stretch.first)
+        return Contents(_cuts(change, across, fades), stretches, change)
+
+
+class _Seen(NamedTuple):
+    """What is kept of a frame; `across` is the change from the frame before the last."""
+
+    contrast: float
+    brightness: float
+    change: float = 0.0
+    across: float = 0.0
+    repeated: bool = False
 
 
 def _cuts(change: np.ndarray, across: np.ndarray, fades: Iterable[Stretch]) -> list[int]:

@@ -76,15 +76,15 @@ class Engine:
         with needs("bulk"):
             import ray
         was_there = ray.is_initialized()
-        if not was_there:
-            self._connect()
+        dashboard = "" if was_there else self._connect()
         try:
-            yield _dashboard()
+            yield dashboard
         finally:
             if not was_there:
                 ray.shutdown()
 
-    def _connect(self) -> None:
+    def _connect(self) -> str:
+        """Start or join a cluster; return the address of its dashboard, if there is one."""
         import ray
 
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray reports to its makers
@@ -97,11 +97,12 @@ class Engine:
             else:
                 options["num_cpus"] = math.ceil((self.workers or 1) * self.cpus)
             with _no_stderr():
-                ray.init(**options)
+                context = ray.init(**options)
         except (OSError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:160]
             where = "start on this machine" if self.address is None else f"join {self.address}"
             raise UserError(f"Ray cannot {where} ({reason})") from error
+        return context.dashboard_url or ""
 
     def _room(self) -> int:
         """Return how many workers the cluster has CPUs and GPUs for."""
@@ -244,12 +245,3 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
-
-
-def _dashboard() -> str:
-    import ray
-
-    try:
-        return ray.get_dashboard_url() or ""
-    except (AttributeError, RuntimeError):  # not every Ray tells
-        return ""

@@ -27,6 +27,7 @@ COMMANDS = {
     "fit-template": ("fit_template", "fit a positional template for a backbone"),
     "convert-backbone": ("backbones.convert", "turn a checkpoint of Meta's into safetensors"),
     "export": ("export", "write a trained tracker with other settings"),
+    "export-onnx": ("exporting.onnx", "write a tracker for programs without PyTorch"),
     "probe": ("probe", "what frozen features know about motion"),
     "analyze": ("analyze", "look at frozen features: position, components, matches, key frames"),
     "matching": ("matching", "how well frozen features find points"),

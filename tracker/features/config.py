@@ -28,7 +28,8 @@ class BackboneConfig:
             adds a second pass shifted by a frame, so that each frame has its own; `duplicate`
             shows each frame twice, as images were shown in pretraining; `image` shows each frame
             alone, to V-JEPA 2.1 and to encoders of pictures.
-        dtype: `auto` is float32 on CPU and bfloat16 on CUDA.
+        dtype: `auto` is bfloat16 on CUDA; on a CPU it is float32, but a tracker has features'
+            products made in bfloat16 where the CPU has instructions for it.
     """
 
     source: str = MINI

@@ -7,6 +7,7 @@ any frames. Shapes: B videos, N points, T frames; positions are fine pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tracker.devices import bf16_products
 from tracker.errors import UserError
 from tracker.flow.chains import FlowProposals
+from tracker.head.bridging import bridge, overrule
 from tracker.head.coarse import CoarseMatch
 from tracker.head.config import HeadConfig
 from tracker.head.correlation import Level, sample_query_patches
@@ -131,7 +134,13 @@ class TrackingHead(nn.Module):
         config: sizes and branches.
         layers: of the backbone, whose features are projected together.
         channels: of each layer's features.
+
+    Attributes:
+        bf16: whether CPUs that have instructions for it may make products in bfloat16 when
+            tracking; positions and logits never are.
     """
+
+    bf16 = False
 
     def __init__(self, config: HeadConfig, layers: int, channels: int) -> None:
         super().__init__()
@@ -168,22 +177,26 @@ class TrackingHead(nn.Module):
             UserError: the head reads residuals, and there are none.
         """
         size = (frames.shape[-1], frames.shape[-2])
-        levels: list[Level] = []
+        with bf16_products(frames.device, self.bf16) as reduced:
+            maps = list(self._maps(residuals, slot, frames))
+        # The coarse match of features is exact: near a peak, rounded products tie.
+        return FrameFeatures([Level.of(x.float() if reduced else x, size) for x in maps], size)
+
+    def _maps(
+        self, residuals: Tensor | None, slot: Tensor | None, frames: Tensor
+    ) -> Iterator[Tensor]:
+        """Yield maps `(B, T, C, h, w)` of frames, level by level; see `describe`."""
         if self.config.use_vjepa:
             if residuals is None:
                 raise UserError("a head with the V-JEPA branch needs residuals; give them")
             dtype = self.projection.fuse.weight.dtype
-            content = F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
-            levels.append(Level.of(content, size))
+            yield F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
         if self.config.use_rgb:
             flat = frames.flatten(0, 1)
             # On a CPU a few frames at a time stay in its caches: a quarter faster.
             parts = [self.stem(part) for part in flat.split(4 if flat.is_cpu else len(flat))]
-            pyramid = [
-                torch.cat(x).unflatten(0, frames.shape[:2]) for x in zip(*parts, strict=True)
-            ]
-            levels += [Level.of(x, size) for x in pyramid]
-        return FrameFeatures(levels, size)
+            for x in zip(*parts, strict=True):
+                yield torch.cat(x).unflatten(0, frames.shape[:2])
 
     def take_queries(self, features: FrameFeatures, xy: Tensor, frame: Tensor) -> QueryDescriptors:
         """Read descriptors of queries at `xy (B, N, 2)` in frames `(B, N)` of `features`."""
@@ -224,27 +237,27 @@ class TrackingHead(nn.Module):
         match, visibility_logits, logits = self._match(features, queries)
         matches = None
         if steps:
-            seen = self.refine.correlate(features.levels, queries.patches, match.detach())
+            seen = self.correlate(features, queries, match.detach())
             matches = Matches(match.detach(), visibility_logits.detach(), seen)
         new = slice(past.num_frames if past else 0, None)
-        here = (time_to_query[:, :, new] == 0)[..., None]
-        start = queries.xy[:, :, None].float()
-        xy = begin = match
-        if self.config.use_flow and flow is not None:
-            begin = torch.where(flow.certainty[:, :, new, None] > 0, flow.xy[:, :, new], match)
+        here = time_to_query[:, :, new] == 0
+        start = queries.xy[:, :, None].float().expand_as(match)
+        better = [(start, here)]
         if known is not None:
             mask, known_xy, known_logits = known
-            xy = torch.where(mask[..., None], known_xy, xy)
-            begin = torch.where(mask[..., None], known_xy, begin)
+            better.insert(0, (known_xy, mask))
             visibility_logits = torch.where(mask[..., None], known_logits, visibility_logits)
-        all_xy, all_logits = [torch.where(here, start, xy)], [visibility_logits]
-        xy = torch.where(here, start, begin)
+        sure = confidence_of(visibility_logits) >= self.config.start_certainty
+        all_xy, all_logits = [overrule(match, sure, better)[0]], [visibility_logits]
+        if self.config.use_flow and flow is not None:
+            better.insert(0, (flow.xy[:, :, new], flow.certainty[:, :, new] > 0))
+        xy = bridge(*overrule(match, sure, better), past.xy[:, :, -1:] if past else None)
         for _ in range(steps):
             assert matches is not None  # there are steps
             xy, visibility_logits = self._refine(
                 features, queries, xy, visibility_logits, matches, past, flow, time_to_query
             )
-            xy = torch.where(here, start, xy)
+            xy = torch.where(here[..., None], start, xy)
             all_xy.append(xy)
             all_logits.append(visibility_logits)
         return HeadOutput(all_xy, all_logits, logits, matches)
@@ -253,7 +266,9 @@ class TrackingHead(nn.Module):
         self, features: FrameFeatures, queries: QueryDescriptors, placed: Tensor
     ) -> Tensor:
         """Correlate queries with the surroundings of `placed (B, N, T, 2)`: `(B, N, T, D)`."""
-        return self.refine.correlate(features.levels, queries.patches, placed)
+        with bf16_products(placed.device, self.bf16) as reduced:
+            seen = self.refine.correlate(features.levels, queries.patches, placed)
+        return seen.float() if reduced else seen
 
     def past_of(
         self,
@@ -280,7 +295,7 @@ class TrackingHead(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Make one step of refinement; only the frames after the past move."""
         xy, visibility_logits = xy.detach(), visibility_logits.detach()
-        seen = self.refine.correlate(features.levels, queries.patches, xy)
+        seen = self.correlate(features, queries, xy)
         if past is not None:
             matches = Matches.join([past.matches, matches])
             seen = torch.cat([past.seen, seen], 2)

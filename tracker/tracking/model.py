@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tracker.devices import bf16_products
 from tracker.errors import UserError
 from tracker.features.backbone import FrozenBackbone
 from tracker.features.template import PositionalTemplate
@@ -56,6 +57,7 @@ class TrackingModel(nn.Module):
                 template.check(self.backbone)
         self.template = template if config.head.use_vjepa else None
         self.head = TrackingHead(config.head, len(config.backbone.layers), channels)
+        self.head.bf16 = config.backbone.dtype == "auto"
 
     @property
     def device(self) -> torch.device:
@@ -133,7 +135,8 @@ class TrackingModel(nn.Module):
             sizes.append(self.backbone.config.input_size)
         videos = shrink_to_sizes(seen, sizes, self.device)
         fine, video = videos[0], videos[-1]
-        residuals, slot = self.residuals(video, on_share)
+        with bf16_products(self.device, self.head.bf16):
+            residuals, slot = self.residuals(video, on_share)
         # The temporal adapter sees the slots of earlier frames, too; they are left out after it.
         slot = None if slot is None else slot[skipped:]
         features = self.head.describe(residuals, slot, fine[:, skipped:])

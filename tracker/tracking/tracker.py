@@ -13,6 +13,7 @@ for chunk in video.chunks(8):
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
@@ -53,7 +54,8 @@ class PointTracker(TrackingModel):
         Args:
             video: of any size and length, whatever `load_video` takes; memory does not grow with
                 the length of a file.
-            queries: in frames and pixels of the video, whatever `Queries.of` takes.
+            queries: in frames and pixels of the video, whatever `Queries.of` takes; rows of one
+                name are places of one point, and its track goes through all of them.
             progress: True shows a bar, False none, None one in notebooks for long videos; or a
                 function that is called with steps done and steps in all.
 
@@ -65,8 +67,32 @@ class PointTracker(TrackingModel):
         """
         return self.open(video, TRACK_MEMORY).track(queries, progress)
 
+    def track_blocks(
+        self,
+        video: VideoLike,
+        queries: QueriesLike,
+        on_block: Callable[[Tracks], object],
+        progress: Progress | bool | None = None,
+    ) -> Tracks:
+        """Follow queries as `track` does, and tell of each block of frames once it is done.
+
+        Args:
+            video: as there.
+            queries: as there.
+            on_block: called after each block with the tracks of all frames so far; not at all
+                where later frames may change them, because some points are asked for later.
+            progress: as there.
+
+        Returns:
+            All tracks, as `track` does.
+
+        Raises:
+            UserError: as there.
+        """
+        return self.open(video, TRACK_MEMORY).track(queries, progress, on_block)
+
     def open(self, video: VideoLike, memory: int = SESSION_MEMORY) -> TrackSession:
-        """Return a session, whose `track` may be called again and again for other points.
+        """Return a session, whose `track` may be called again, and whose tracks can be put right.
 
         Args:
             video: of any size and length, whatever `load_video` takes.

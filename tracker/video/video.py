@@ -14,7 +14,7 @@ Frame numbers count from 0 at the first frame *of the range that was asked for*.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import overload
 
@@ -159,6 +159,10 @@ class Video:
                 f"which has frames 0..{len(self) - 1}"
             )
         return Video(self._source, chosen)
+
+    def through(self, around: Callable[[FrameSource], FrameSource]) -> Video:
+        """Return the same frames, read through what is laid around their source."""
+        return Video(around(self._source), self._range)
 
     def resized(self, size: tuple[int, int]) -> Video:
         """Return the same frames resized to `size` `(W, H)` as they are read.

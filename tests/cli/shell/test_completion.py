@@ -49,6 +49,8 @@ def test_bash_completes_commands_options_and_values(complete: Callable[..., set[
     assert complete("track", "clip.mp4", "-") == known
     assert complete("analyze", "p") == {"positional", "pca"}
     assert "--backbone" in complete("analyze", "pca", "--b")
+    assert complete("convert", "t.npz", "--to", "nuk") == {"nuke", "nuke-ascii"}
+    assert complete("track", "clip.mp4", "--save", "p") == {"png", "parquet"}
     assert complete("completion", "") == {"bash", "zsh", "fish"}
     assert "benchmark=" in complete("evaluate", "bench")
     # Nothing known: bash goes on to files.

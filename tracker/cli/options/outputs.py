@@ -16,6 +16,7 @@ from tracker.formats.registry import FORMATS, check_installed, format_of
 from tracker.points.drawing import DrawingStyle, contact_sheet, write_image
 from tracker.points.tracks import Tracks
 from tracker.video.video import Video
+from tracker.video.writing import VideoFile
 
 KINDS = ("npz", "csv", "png", "mp4")
 """What a run writes, in this order; formats of other programs come after them."""
@@ -87,10 +88,13 @@ class OutputFiles:
     Attributes:
         paths: files, each with its kind, one of `KINDS` or a format of another program.
         stale: what an earlier run left in the folder, or files of two runs would stand there.
+        objects: folder of the masks of objects that words name; None where one file alone is
+            written.
     """
 
     paths: dict[Path, str]
     stale: list[Path] = field(default_factory=list)
+    objects: Path | None = None
 
     @contextmanager
     def folders(self) -> Iterator[None]:
@@ -110,6 +114,7 @@ class OutputFiles:
         tracks: Tracks,
         style: DrawingStyle | None = None,
         truth: Tracks | None = None,
+        drawn: VideoFile | None = None,
     ) -> Iterator[Path]:
         """Write the files, and yield each as soon as it is complete.
 
@@ -118,6 +123,7 @@ class OutputFiles:
             tracks: in its pixels.
             style: how points are drawn; None as by default.
             truth: drawn as well, where it is known.
+            drawn: one of the files, all of whose frames are drawn already.
 
         Raises:
             UserError: a file cannot be written.
@@ -133,6 +139,8 @@ class OutputFiles:
                 tracks.save(path, kind)
             elif kind == "png":
                 write_image(path, contact_sheet(video, tracks, style=style))
+            elif drawn is not None and path == drawn.path:
+                drawn.finish()
             else:
                 with progress_bar("drawing", total=len(video)) as progress:
                     tracks.render(video, path, style, truth, progress)
@@ -224,7 +232,7 @@ def _files_in(folder: Path, kinds: list[str]) -> OutputFiles:
     paths = {folder / f"tracks{suffix}": kind for kind in kinds for suffix in _suffixes(kind)}
     for path, kind in paths.items():
         _check_installed(kind, path)
-    return OutputFiles(paths, _tracks_in(folder))
+    return OutputFiles(paths, _tracks_in(folder) + _masks_in(folder), folder / "objects")
 
 
 def free_folder(default: Path, taken: Callable[[Path], bool]) -> Path:
@@ -256,6 +264,15 @@ def _suffixes(kind: str) -> tuple[str, ...]:
 def _check_installed(kind: str, path: Path) -> None:
     if kind in FORMATS:
         check_installed(kind, path)
+
+
+def _masks_in(folder: Path) -> list[Path]:
+    """Return what an earlier run of prompts left, and nothing that people put beside it."""
+    objects = folder / "objects"
+    if not (objects / "objects.json").is_file():
+        return []
+    masks = [path for path in objects.glob("*.png") if path.stem.isdecimal()]
+    return [*masks, objects / "objects.png", objects / "objects.json"]
 
 
 def _tracks_in(folder: Path) -> list[Path]:

@@ -7,7 +7,13 @@ Neighbours have different colours.
 from tracker.points.drawing.colours import point_colours
 from tracker.points.drawing.marks import DrawingStyle, draw_tracks
 from tracker.points.drawing.notebook import as_html
-from tracker.points.drawing.pictures import contact_sheet, overlay, query_sheet, write_image
+from tracker.points.drawing.pictures import (
+    contact_sheet,
+    overlay,
+    query_sheet,
+    sheet_frames,
+    write_image,
+)
 
 __all__ = [
     "DrawingStyle",
@@ -17,5 +23,6 @@ __all__ = [
     "overlay",
     "point_colours",
     "query_sheet",
+    "sheet_frames",
     "write_image",
 ]
