@@ -83,7 +83,7 @@ def workers(folder: Path, videos: int, settings: BulkSettings) -> None:
         rates[count] = (len(moments) - count) / (last - first)
         seconds[count] = (after - before) / (len(moments) - count)
         print(
-            f"{count} worker(s): {rates[count]:.3f} a second, {seconds[count]:.2f} CPU seconds each",
+            f"{count} worker(s): {rates[count]:.3f} a second, {seconds[count]:.2f} CPU s each",
             flush=True,
         )
     print(f"two workers were {rates[2] / rates[1]:.2f} times as fast as one")
