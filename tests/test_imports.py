@@ -19,10 +19,11 @@ LEVELS = [
     ("registry", "scenes", "features", "flow"),
     ("baselines", "datasets", "head"),
     ("tracking",),
-    ("analysis", "evaluation"),
+    ("analysis", "evaluation", "export"),
+    ("prompting",),
     ("training",),
     ("pretraining",),
-    ("web",),
+    ("bulk", "web", "napari"),
     ("cli",),
 ]
 """From the ground up: a package may import those of lower levels, and of its own."""

@@ -50,12 +50,12 @@ class StaticTracker:
     ) -> Tracks:
         """Return tracks that stay at their queries; see `Tracker.track`."""
         video, queries = load_video(video), Queries.of(queries)
-        queries.check(video.size, len(video))
-        xy = np.repeat(queries.xy[:, None], len(video), axis=1)
+        placed = queries.check(video.size, len(video)).placed
+        xy = np.repeat(placed.xy[:, None], len(video), axis=1)
         visible = np.ones(xy.shape[:2], bool)
         with reported(progress, len(video), "tracking") as move:
             move(len(video), len(video))
-        return _tracks_of(video, queries, xy, visible)
+        return queries.join(_tracks_of(video, placed, xy, visible))
 
 
 class LucasKanadeTracker:
@@ -87,23 +87,23 @@ class LucasKanadeTracker:
         See `Tracker.track`.
         """
         video, queries = load_video(video), Queries.of(queries)
-        queries.check(video.size, len(video))
-        count, length = len(queries), len(video)
-        xy = np.repeat(queries.xy[:, None], length, axis=1)
+        placed = queries.check(video.size, len(video)).placed
+        count, length = len(placed), len(video)
+        xy = np.repeat(placed.xy[:, None], length, axis=1)
         confidence = np.zeros((count, length), np.float32)
-        confidence[np.arange(count), queries.t] = 1.0
-        first, last = int(queries.t.min()), int(queries.t.max())
+        confidence[np.arange(count), placed.t] = 1.0
+        first, last = int(placed.t.min()), int(placed.t.max())
         total = length - first + last
         forward = enumerate(video.frames(first), start=first)
         backward = zip(range(last, -1, -1), video.reversed_frames(last), strict=True)
         done = 0
         with reported(progress, len(video), "tracking") as move:
             for step, frames in ((1, forward), (-1, backward)):
-                for _ in self._follow(frames, step, queries.t, xy, confidence):
+                for _ in self._follow(frames, step, placed.t, xy, confidence):
                     done += 1
                     move(min(done, total), total)
         confidence[~inside_frame(xy, video.size)] = 0
-        return _tracks_of(video, queries, xy, confidence > 0, confidence)
+        return queries.join(_tracks_of(video, placed, xy, confidence > 0, confidence))
 
     def _follow(
         self,

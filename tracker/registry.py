@@ -25,7 +25,7 @@ class Tracker(Protocol):
     def track(
         self, video: Video, queries: Queries, progress: Progress | bool | None = None
     ) -> Tracks:
-        """Return a track for each query over all frames of the video.
+        """Return a track for each point of the queries over all frames of the video.
 
         Args:
             video: of any size and length.

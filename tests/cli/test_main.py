@@ -55,7 +55,7 @@ def test_every_script_is_a_door() -> None:
 
 def test_every_module_is_a_command() -> None:
     package = Path(tracker.__file__).parent / "cli"
-    folders = (".", "backbones", "interactive", "results", "shell")
+    folders = (".", "backbones", "bulk", "exporting", "interactive", "results", "shell")
     paths = [path for folder in folders for path in (package / folder).glob("*.py")]
     names = {".".join(path.relative_to(package).with_suffix("").parts) for path in paths}
     modules = {n for n in names if not n.endswith("__init__")} - {"__main__", "main", "shell.words"}

@@ -55,6 +55,60 @@ def test_objects_of_a_label_image_are_groups_with_names(clip: Path, tmp_path: Pa
     assert {name.split("/")[0] for name in corners.names or ()} == {"object2"}
 
 
+def test_points_on_several_frames_are_not_anchors_of_one(clip: Path, tmp_path: Path) -> None:
+    labels = np.zeros((48, 64), np.uint8)
+    labels[4:20, 4:30], labels[25:45, 30:60] = 1, 2
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    placed = ["--mask", tmp_path / "labels.png", "--grid", "1", "--query-frames", "0,9"]
+    queries = chosen(load_video(clip), *placed)
+    assert queries.names == ("object1/1@0", "object2/1@0", "object1/1@9", "object2/1@9")
+    assert not queries.has_anchors
+
+
+def test_rows_of_one_name_are_anchors_of_one_point(
+    run_cli: Callable, clip: Path, tmp_path: Path
+) -> None:
+    rows = ["t,x,y,name,hidden", "30,50.5,20.5,eye,", "0,20.5,20.5,eye,", "12,,,eye,1", "5,9,9,,0"]
+    (tmp_path / "anchors.csv").write_text("\n".join(rows))
+    track = ["track", clip, "--tracker", "lk", "--queries", tmp_path / "anchors.csv"]
+    result = run_cli(*track, "--out", tmp_path / "out")
+    assert result.code == 0 and "60 frames, 24 fps; 2 points" in result.out
+    tracks = Tracks.load(tmp_path / "out" / "tracks.npz")
+    assert tracks.names == ("eye", "")
+    assert tracks.position("eye", 0) == (20.5, 20.5) and tracks.position("eye", 30) == (50.5, 20.5)
+    assert tracks.confidence[0, 12] == 0 and tracks.visible[0, [11, 13]].all()
+    assert Tracks.load(tmp_path / "out" / "tracks.csv") == tracks
+
+
+def test_labels_of_other_programs_are_anchors(
+    run_cli: Callable, clip: Path, tmp_path: Path
+) -> None:
+    lines = ["track_id,t,y,x", "7,0,20,20", "7,30,20,50", "8,3,10,10"]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    track = ["track", clip, "--tracker", "lk", "--queries", tmp_path / "labels.csv"]
+    assert run_cli(*track, "--out", tmp_path / "out.npz").code == 0
+    tracks = Tracks.load(tmp_path / "out.npz")
+    assert tracks.names == ("7", "8") and tracks.position("7", 30) == (50.5, 20.5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["3,1,1,eye,0", "3,2,2,eye,0"], ["'eye'", "named twice in frame 3"]),
+        (["3,1,1,eye,0", "3,,,eye,1"], ["'eye'", "both hidden and placed in frame 3"]),
+        (["3,,,eye,1"], ["'eye'", "hidden in each frame"]),
+        (["3,1,1,eye,0", "60,,,eye,1"], ["'eye'", "frames 0..59"]),
+    ],
+)
+def test_anchors_that_contradict_each_other_are_refused(
+    run_cli: Callable, refused: Callable, clip: Path, tmp_path: Path, rows: list, words: list
+) -> None:
+    (tmp_path / "anchors.csv").write_text("\n".join(["t,x,y,name,hidden", *rows]))
+    track = ["track", clip, "--tracker", "lk", "--queries", tmp_path / "anchors.csv"]
+    refused(run_cli(*track, "--out", tmp_path / "out"), *words)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_goes_on_from_another_with_points_that_left(
     run_cli: Callable, clip: Path, tmp_path: Path
 ) -> None:

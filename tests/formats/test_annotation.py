@@ -66,11 +66,11 @@ def test_cvat_reads_back(tracks: Tracks, tmp_path_factory: pytest.TempPathFactor
                 place = tuple(map(float, shape.get("points").split(",")))
                 found[int(track.get("id")), int(shape.get("frame"))] = place
     assert_same_places(found, seen_places(tracks))
-    anchors = read_anchors(path).shown()
-    names = Paths(tracks).names
+    anchors = read_anchors(path)
+    names, seen = Paths(tracks).names, ~anchors.hidden
     back = {
         (names.index(name), int(t)): (x, y)
-        for (t, x, y), name in zip(anchors.txy, anchors.names, strict=True)
+        for (t, x, y), name in zip(anchors.txy[seen], np.array(anchors.names)[seen], strict=True)
     }
     assert_same_places(back, seen_places(tracks))
 
@@ -108,7 +108,12 @@ def test_skeletons_and_groups_of_cvat_are_points(tmp_path: Path) -> None:
     assert anchors.txy[:4].tolist() == [[3, 10.5, 20.25], [3, 1, 2], [7, 1, 2], [7, 3, 4]]
     assert anchors.hidden.tolist() == [False, True, False, False, True, True]
     queries = Queries.load(tmp_path / "annotations.xml")
-    assert queries.names == ("mouse4/nose", "spot5/1", "spot5/2")
+    assert queries[~queries.hidden].names == ("mouse4/nose", "spot5/1", "spot5/2")
+    assert [(point.name, point.hidden) for point in queries.points] == [
+        ("mouse4/nose", ()),
+        ("spot5/1", (9,)),
+        ("spot5/2", (9,)),
+    ]
 
 
 @pytest.mark.parametrize(

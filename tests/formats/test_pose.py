@@ -117,7 +117,7 @@ def test_old_labels_and_several_animals(tmp_path: Path) -> None:
     mice = read_anchors(tmp_path / "mice.csv")
     assert mice.names == ("mouse1/nose", "mouse2/nose")
     assert mice.hidden.tolist() == [False, True]
-    assert mice.shown().txy.tolist() == [[7, 1.5, 2.5]]
+    assert mice.txy[~mice.hidden].tolist() == [[7, 1.5, 2.5]]
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_sleap_gives_back_anchors(tmp_path: Path) -> None:
     tracks = three_points()
     anchors = read_anchors(tracks.save(tmp_path / "a.slp"))
     assert len(anchors.names) == 12 and anchors.hidden.sum() == 2
-    shown = anchors.shown()
     names = Paths(tracks).names
     found = {
         (names.index(name), int(t)): (x, y)
-        for (t, x, y), name in zip(shown.txy, shown.names, strict=True)
+        for (t, x, y), name, hidden in zip(*vars(anchors).values(), strict=True)
+        if not hidden
     }
     assert_same_places(found, seen_places(tracks))
 

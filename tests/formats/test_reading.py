@@ -50,6 +50,6 @@ def test_other_formats_hold_no_places(tmp_path: Path) -> None:
 def test_anchors_are_in_order_of_time() -> None:
     anchors = Anchors.of([(7, 1, 2, "a", False), (3, 4, 5, "b", True), (3, 6, 7, "", False)])
     assert anchors.names == ("b", "", "a") and anchors.hidden.tolist() == [True, False, False]
-    assert anchors.shown().txy.tolist() == [[3, 6, 7], [7, 1, 2]]
+    assert anchors.of_seen_points().txy.tolist() == [[3, 6, 7], [7, 1, 2]]
     assert anchors.within(range(3, 9, 4)).txy[:, 0].tolist() == [0, 0, 1]
     assert len(Anchors.of([]).txy) == 0

@@ -21,7 +21,7 @@ from tracker.points.drawing import (
     point_colours,
     write_image,
 )
-from tracker.points.drawing.colours import PALETTE
+from tracker.points.drawing.colours import PALETTE, group_colours
 from tracker.points.queries import Queries
 from tracker.points.tracks import Tracks
 from tracker.video.video import Video
@@ -238,6 +238,27 @@ def test_contact_sheet_spreads_over_the_video(length: int, cells: tuple[int, int
     shown = sheet[300::360, 240::480, 0].ravel()[: min(length, 8)].astype(int)
     assert (np.diff(shown) > 0).all() and shown[0] == 0
     assert length == 1 or abs(shown[-1] - 200) <= 1
+
+
+def test_points_of_several_groups_are_drawn_by_group() -> None:
+    queries = Queries.grid(4, (100, 100))
+    names = [
+        f"{group}/{number}" for group in ("cat 1", "cat 2", "dog 1/2", "7") for number in "1234"
+    ]
+    xy = queries.xy[:, None]
+    tracks = Tracks(xy, np.ones((16, 1), bool), queries.txy, (100, 100), names=names)
+    np.testing.assert_array_equal(point_colours(tracks), np.repeat(group_colours(4), 4, axis=0))
+    # Of one group, or where a point is in none, points are told apart by their places.
+    assert len(np.unique(point_colours(tracks[:4]), axis=0)) > 1
+    for other in ("nose", "left/eye", ""):
+        mixed = Tracks(xy, tracks.visible, queries.txy, (100, 100), names=[*names[:-1], other])
+        assert (point_colours(mixed) != point_colours(tracks)).any()
+
+
+def test_colours_of_neighbouring_groups_are_unlike() -> None:
+    colours = group_colours(len(PALETTE)).astype(int)
+    assert len(np.unique(colours, axis=0)) == len(PALETTE)
+    assert np.abs(np.diff(colours, axis=0)).sum(1).min() > 150
 
 
 def test_image_is_written_as_rgb(tmp_path: Path) -> None:

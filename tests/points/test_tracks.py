@@ -68,7 +68,7 @@ def test_files_keep_names(
     path = tmp_path_factory.mktemp("tracks") / f"tracks{suffix}"
     back = Tracks.load(tracks.save(path))
     assert back == tracks and back.names == tracks.names
-    rows, names = read_queries(path)
+    rows, names, _ = read_queries(path)
     np.testing.assert_array_equal(rows, tracks.queries)
     assert (None if names is None else tuple(names)) == tracks.names
 

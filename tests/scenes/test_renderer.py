@@ -257,3 +257,25 @@ def test_a_layer_may_have_no_point(textures):
     """With one point wanted, some layers of scene 18 are not even tried."""
     config = SceneConfig(frames=2, height=32, width=32, points=1)
     assert render_scenes([18], config, textures).xy.shape == (1, 1, 2, 2)
+
+
+def test_twins_look_alike_and_move_apart(textures):
+    config = replace(SMOOTH, twins=1.0, min_sprites=3, max_sprites=3, points=200)
+    scenes = render_scenes(range(4), config, textures)
+    for clip in range(4):
+        # All sprites are the first one's twins: layers 1, 2 and 3 share their colours.
+        colours = [
+            scenes.texel_colour[clip][scenes.point_layer[clip] == layer] for layer in (1, 2, 3)
+        ]
+        spans = torch.stack([torch.stack([c.amin(0), c.amax(0)]) for c in colours if len(c) > 20])
+        assert (spans - spans[0]).abs().max() < 0.35
+    assert scenes.visible.any(2).all()
+
+
+def test_plain_layers_have_next_to_no_texture(textures):
+    config = replace(SMALL.clean(), plain=1.0)
+    scenes = render_scenes(range(4), config, textures)
+    background = scenes.point_layer == 0
+    for clip in range(4):
+        colours = scenes.texel_colour[clip][background[clip]]
+        assert colours.amax(0).sub(colours.amin(0)).max() < 0.1

@@ -106,6 +106,7 @@ EVERY_CHOICE = [
         "evaluate": ["benchmark"],
         "train_tracker": ["backbone", "head", "data", "benchmark@validation"],
         "pretrain_backbone": ["pretrain_data@data"],
+        "render": ["data"],
     }.items()
     for group in groups
     for path in sorted((CONFIG_DIR / group.split("@")[0]).glob("*.yaml"))
@@ -188,7 +189,7 @@ DIFFERENT = {("pretrain_backbone", "training")}
 def test_files_and_dataclasses_agree() -> None:
     """Defaults stand in a YAML file for commands and in a dataclass for callers: the same ones."""
     compared = 0
-    for name in ("train_tracker", "pretrain_backbone"):
+    for name in ("train_tracker", "pretrain_backbone", "render"):
         for key, node in plain(compose(name, [], None)).items():
             target = (
                 isinstance(node, dict) and "_target_" in node and find_target(node["_target_"], key)
@@ -201,7 +202,7 @@ def test_files_and_dataclasses_agree() -> None:
                 defaults = json.loads(json.dumps(asdict(target())))
                 assert node == defaults, (name, key)
             compared += 1
-    assert compared == 11
+    assert compared == 13
 
 
 def test_evaluation_and_its_file_agree() -> None:
@@ -225,7 +226,7 @@ def test_help_lists_choices_and_settings(capsys: pytest.CaptureFixture[str]) -> 
     assert out.startswith("What this does.") and "tapvid_davis" in out and "limit: 3" in out
 
 
-@pytest.mark.parametrize("name", ["evaluate", "train_tracker", "pretrain_backbone"])
+@pytest.mark.parametrize("name", ["evaluate", "train_tracker", "pretrain_backbone", "render"])
 def test_help_says_what_every_setting_means(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         compose(name, ["--help"], "What this does.")

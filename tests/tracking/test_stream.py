@@ -198,3 +198,13 @@ def test_names_stay_with_points_that_come_and_go() -> None:
     other = tracker.stream([(0, 1, 1)], SIZE)
     other.load_state(stream.state())
     assert stream.push(frames[4:]).names == other.push(frames[4:]).names == ("tail", "")
+
+
+def test_a_stream_follows_each_point_from_one_place() -> None:
+    tracker = tiny_tracker()
+    with pytest.raises(UserError, match="'eye' has several rows; give points different names"):
+        tracker.stream(Queries([[0, 20, 30], [4, 30, 30]], ["eye", "eye"]), SIZE)
+    stream = tracker.stream(Queries([[0, 20, 30]], ["eye"]), SIZE)
+    with pytest.raises(UserError, match="'eye' has several rows"):
+        stream.add(Queries([[4, 30, 30]], ["eye"]))
+    assert len(stream.queries) == 1

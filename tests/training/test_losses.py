@@ -26,6 +26,7 @@ CONFIG = LossConfig()
         {"certain_pixels": -1},
         {"temperature": 0},
         {"position": -0.1},
+        {"hidden": -0.1},
         {"matching": float("nan")},
         {"followed": 0},
         {"followed": -1},
@@ -75,6 +76,17 @@ def test_occluded_frames_have_no_position_but_a_visibility() -> None:
     result = losses(output(xy + 50, 0.0, 0.0), xy, hidden)
     assert result["position"] == 0
     assert math.isclose(result["visibility"], math.log(2), rel_tol=1e-5)
+
+
+def test_hidden_positions_count_near_the_frame_where_they_are_asked_for() -> None:
+    xy = torch.tensor([[[[100.0, 100.0], [300.0, 100.0], [500.0, 100.0]]]])
+    guess = output(xy - torch.tensor([10.0, 0.0]), 0, 0)
+    visible = torch.tensor([[[True, False, False]]])
+    everything = torch.ones_like(visible)
+    config = LossConfig(hidden=0.5)
+    found = tracking_loss(guess, xy, visible, everything, SIZE, config)["position"]
+    # 10 pixels off: 4 * (10 - 2) each. The last is too far outside to be asked for.
+    assert float(found) == pytest.approx(32 * 1.5)
 
 
 def test_frames_that_are_not_judged_do_not_count() -> None:

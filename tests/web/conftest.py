@@ -18,6 +18,8 @@ from tracker.web.work import first_certainty
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tracker.web.board import Point
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 LIMITS = Limits(upload=2**20, frames=40, points=100, visitors=4)
@@ -120,10 +122,13 @@ class Visitor:
 
         box = self.page.locator("#stage-canvas").bounding_box()
         assert box is not None
-        with Image.open(io.BytesIO(self.page.screenshot())) as image:
+        left, top = np.floor([box["x"], box["y"]])
+        right, bottom = np.ceil([box["x"] + box["width"], box["y"] + box["height"]])
+        clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+        with Image.open(io.BytesIO(self.page.screenshot(clip=clip))) as image:
             gray = np.asarray(image.convert("L")).astype(float)
-        ratio = gray.shape[1] / self.page.viewport_size["width"]
-        y, x = (np.indices(gray.shape) + 0.5) / ratio
+        ratio = gray.shape[1] / clip["width"]
+        y, x = (np.indices(gray.shape) + 0.5) / ratio + np.reshape([top, left], (2, 1, 1))
         # The canvas may begin within a pixel of the screen, which then shows the page as well.
         inside = (x > box["x"] + 1) & (x < box["x"] + box["width"] - 1)
         inside &= (y > box["y"] + 1) & (y < box["y"] + box["height"] - 1)
@@ -146,10 +151,33 @@ class Visitor:
     def paint(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Paint a mask from one place of the video to another."""
         self.page.check("#stage-mask")
+        self.drag(start, end)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag with the mouse from one place of the video to another."""
         self.page.mouse.move(*self.screen_of(*start))
         self.page.mouse.down()
-        self.page.mouse.move(*self.screen_of(*end), steps=3)
+        self.page.mouse.move(*self.screen_of(*end), steps=4)
         self.page.mouse.up()
+
+    def pixel(self, x: float, y: float) -> tuple[int, ...]:
+        """Return red, green and blue that the canvas has at a place of the video."""
+        drawn = """([x, y]) => {
+            const {canvas, lens} = window.stage, context = canvas.getContext("2d");
+            const ratio = canvas.width / canvas.getBoundingClientRect().width;
+            const place = lens.toScreen(x, y).map(side => Math.floor(side * ratio));
+            return [...context.getImageData(...place, 1, 1).data].slice(0, 3);
+        }"""
+        return tuple(self.page.evaluate(drawn, [float(x), float(y)]))
+
+    def wait(self, condition: str) -> None:
+        """Wait until something is so; `stage` is the page's."""
+        self.page.wait_for_function(f"(stage => {condition})(window.stage)")
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The visitor's points, as the server has them."""
+        return self.visit.work.board.points
 
     def track(self) -> None:
         """Press Track, and wait until all points are followed."""
@@ -171,6 +199,14 @@ def visitors(browser: Browser, site: Site) -> Iterator[Callable[..., Visitor]]:
     yield come
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def resident(browser: Browser, site: Site) -> Iterator[Visitor]:
+    """Somebody whose page stays open for all tests of a module; a video is opened anew in each."""
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    yield Visitor(site, context.new_page())
+    context.close()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def board() -> Board:
 def test_a_new_point_has_a_name_a_colour_and_its_place(board: Board) -> None:
     board.add(0, 0, 48)
     first, second = board.points
-    assert first.marks == ((2, (10.5, 20.25)),) and first.places == [(2, 10.5, 20.25)]
+    assert first.marks == ((2, (10.5, 20.25)),) and first.anchors.places == ((2, 10.5, 20.25),)
     assert (first.name, second.name) == ("point 1", "point 2")
     assert first.colour != second.colour and len(colour_rgb(second.colour)) == 3
 
@@ -36,7 +36,7 @@ def test_marks_are_kept_in_the_order_of_frames(board: Board) -> None:
     board.hide(1, 5)
     (point,) = board.points
     assert point.marks == ((0, (3, 4)), (2, (10.5, 20.25)), (5, None), (7, (1, 2)))
-    assert point.hidden == [5] and [t for t, _, _ in point.places] == [0, 2, 7]
+    assert point.anchors.hidden == (5,) and [t for t, _, _ in point.anchors.places] == [0, 2, 7]
     board.place(1, 7, 9, 9)
     assert board.points[0].marks[-1] == (7, (9, 9))
 
@@ -107,7 +107,7 @@ def test_undo_goes_back_step_by_step(asked: list) -> None:
             assert board.points == states[-1]
         else:
             states.append(board.points)
-        assert all(point.places for point in board.points)
+        assert all(point.anchors.places for point in board.points)
     for expected in reversed(states[:-1]):
         assert board.can_undo
         board.undo()

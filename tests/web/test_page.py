@@ -39,12 +39,7 @@ def test_upload_click_track_correct_and_download(visitors: Callable, small_clip:
     # Put the first point right in frame 8, with the mouse.
     visitor.go(8)
     first = visitor.visit.work.tracks()
-    start = visitor.screen_of(*first.xy[0, 8])
-    goal = visitor.screen_of(*(first.xy[0, 8] + (12, -9)))
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move(*goal, steps=4)
-    page.mouse.up()
+    visitor.drag(tuple(first.xy[0, 8]), tuple(first.xy[0, 8] + (12, -9)))
     page.wait_for_function("window.stage.scene.points[0].marks.length === 2")
     visitor.track()
     page.click("#kind input")
@@ -54,17 +49,16 @@ def test_upload_click_track_correct_and_download(visitors: Callable, small_clip:
     assert download.value.suggested_filename == "moving noise-tracks.csv"
     got = Tracks.load(download.value.path().rename(small_clip.with_name("got.csv")))
 
-    queries = Queries(got.queries)
-    np.testing.assert_allclose(queries.txy, [[0, 30.5, 40.5], [6, 60.5, 30.5]], atol=0.1)
+    np.testing.assert_allclose(got.queries, [[0, 30.5, 40.5], [6, 60.5, 30.5]], atol=0.1)
     (_, (t, place)) = visitor.visit.work.board.points[0].marks
     assert t == 8
     np.testing.assert_allclose(place, first.xy[0, 8] + (12, -9), atol=0.2)
-    tracker, video = visitor.site.tracker, load_video(small_clip)
-    expected = tracker.track(video, queries)
-    again = tracker.track(video, Queries([(t, *place)]))
-    xy = np.concatenate([expected.xy[:1, :8], again.xy[:, 8:]], axis=1)
-    np.testing.assert_allclose(got.xy, [xy[0], expected.xy[1]], atol=0.02)
-    np.testing.assert_array_equal(got.visible[1], expected.visible[1])
+    session = visitor.site.tracker.open(load_video(small_clip))
+    session.track(Queries(got.queries, got.names))
+    expected = session.correct("point 1", t, *place)
+    np.testing.assert_allclose(got.xy, expected.xy, atol=0.02)
+    np.testing.assert_allclose(got.xy[0, 8], place, atol=1e-3)
+    np.testing.assert_array_equal(got.visible, expected.visible)
     assert got.names == ("point 1", "point 2")
     assert (got.size, got.fps) == ((96, 80), 10)
     assert not visitor.errors
@@ -120,12 +114,12 @@ def test_a_run_can_be_stopped(
     visitor.upload(dotted((16, 12), (5, 3)))
     visitor.click(*visitor.screen_of(8, 6))
 
-    def endless(queries: Queries, progress: Callable[[int, int], None]) -> None:
+    def endless(queries: Queries, reach: np.ndarray, progress: Callable[[int, int], None]) -> None:
         while True:
             progress(1, 4)
             time.sleep(0.1)
 
-    monkeypatch.setattr(visitor.visit.work, "_ask", endless)
+    monkeypatch.setattr(visitor.visit.work, "_follow", endless)
     visitor.page.click("#track")
     visitor.page.wait_for_function(
         "document.getElementById('status').textContent.includes('25.0%')"

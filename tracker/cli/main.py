@@ -16,15 +16,18 @@ from tracker.errors import exit_on_user_error
 
 COMMANDS = {
     "track": ("track", "follow points through a video"),
+    "track-many": ("track_many", "follow points through folders full of videos, on many workers"),
     "ui": ("interactive.ui", "click on points, follow and correct them, on a page in the browser"),
     "convert": ("results.convert", "write tracks as files of other programs"),
     "demo": ("demo", "track a real clip, and a rendered one with known truth and a score"),
     "evaluate": ("evaluate", "score trackers on a TAP-Vid benchmark or on rendered scenes"),
     "train": ("train", "train the tracker's head on clips with true tracks"),
+    "render": ("bulk.render", "make clips for training ahead of time"),
     "pretrain": ("pretrain", "pretrain a V-JEPA 2 backbone"),
     "fit-template": ("fit_template", "fit a positional template for a backbone"),
     "convert-backbone": ("backbones.convert", "turn a checkpoint of Meta's into safetensors"),
     "export": ("export", "write a trained tracker with other settings"),
+    "export-onnx": ("exporting.onnx", "write a tracker for programs without PyTorch"),
     "probe": ("probe", "what frozen features know about motion"),
     "analyze": ("analyze", "look at frozen features: position, components, matches, key frames"),
     "matching": ("matching", "how well frozen features find points"),

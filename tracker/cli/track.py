@@ -14,6 +14,7 @@ from tracker.cli.options.outputs import (
     choose_kinds,
     parse_style,
 )
+from tracker.cli.options.prompts import add_prompt_options, check_prompt_options
 from tracker.cli.options.queries import add_query_options, check_query_options
 from tracker.cli.options.reporting import add_reporting_options, reporting, write_json
 from tracker.cli.options.videos import add_video_options, find_videos
@@ -54,6 +55,7 @@ examples:
   vjepa-tracker track clip.mp4 --mask 00000.png:2 --corners 50    corners of object 2
   vjepa-tracker track clip.mp4 --queries points.csv       a file with the columns t,x,y
   vjepa-tracker track clip.mp4 --start 300 --queries outputs/clip/tracks.npz --queries-from 300
+  vjepa-tracker track clip.mp4 --prompt 'a cat' --prompt 'a dog'  all cats and dogs in it
   vjepa-tracker track clip.mp4 --corners 200 --at 50      the 200 best corners of frame 50
   vjepa-tracker track clip.mp4 --out result.mp4           only the video that shows the points
   vjepa-tracker track clip.mp4 --save mp4,nuke,sleap      files of other programs as well
@@ -142,6 +144,7 @@ def build_parser() -> argparse.ArgumentParser:
     track._negative_number_matcher = re.compile(r"-\d")
     add_video_options(track)
     add_query_options(track)
+    add_prompt_options(track)
     add_tracker_options(track)
     add_output_options(track, "outputs/<name of the video>")
     track.add_argument(
@@ -176,6 +179,7 @@ def track_all(args: argparse.Namespace) -> list[dict[str, Any]]:
     """
     style = parse_style(args.draw)
     check_query_options(args)
+    check_prompt_options(args)
     choose_kinds(args.save)
     names = find_videos(args.videos)
     several = len(names) > 1
@@ -188,19 +192,20 @@ def track_all(args: argparse.Namespace) -> list[dict[str, Any]]:
         named = not several or name in str(error)
         print(f"error: {error if named else f'{name}: {error}'}", file=sys.stderr)
 
+    # Objects that words name are found with the tracker's help, points without it.
+    tracker = _loaded(args) if args.prompt else None
     jobs: list[Job] = []
     for name in names:
         taken = {path.parent for job in jobs for path in job.files.paths}
         try:
-            jobs.append(prepare(name, args, several, taken))
+            jobs.append(prepare(name, args, several, taken, tracker))
         except UserError as error:
             fail(name, error)
     if jobs and not args.preview:
-        print(f"loading {args.tracker} ...", flush=True)
-        tracker = open_tracker(args)
+        tracker = tracker or _loaded(args)
     for job in jobs:
         try:
-            if args.preview:
+            if tracker is None or args.preview:
                 results[job.name] = preview_video(job, style)
                 continue
             if several:
@@ -209,3 +214,8 @@ def track_all(args: argparse.Namespace) -> list[dict[str, Any]]:
         except UserError as error:
             fail(job.name, error)
     return [results[name] for name in names]
+
+
+def _loaded(args: argparse.Namespace) -> Tracker:
+    print(f"loading {args.tracker} ...", flush=True)
+    return open_tracker(args)

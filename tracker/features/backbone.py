@@ -257,6 +257,16 @@ class FrozenBackbone:
         return both[:, :, :length], index
 
     @torch.no_grad()
+    def encode_one_window(self, clips: Tensor) -> FeatureVolume:
+        """Encode clips that are each a window, without a look at what the pixels are.
+
+        Args:
+            clips: `(B, T, 3, H, W)` in 0..1, of `input_size`.
+        """
+        features, slot = self._encode_window(self._prepare(clips))
+        return FeatureVolume(features, slot, self._phase(features.shape[2]))
+
+    @torch.no_grad()
     def encode_tubelets(self, frames: Tensor) -> Tensor:
         """Run the encoder once over all frames.
 

@@ -51,7 +51,12 @@ class Anchors:
         txy[:, 0] = [frames.index(int(t)) for t in txy[:, 0]]
         return Anchors(txy, tuple(self.names[row] for row in kept), self.hidden[kept])
 
-    def shown(self) -> Anchors:
-        """Return those that are to be seen, which are what points can be followed from."""
-        kept = np.flatnonzero(~self.hidden)
+    def of_seen_points(self) -> Anchors:
+        """Return those of points that are to be seen somewhere, which is what can be followed."""
+        seen = {name for name, hidden in zip(self.names, self.hidden, strict=True) if not hidden}
+        kept = [
+            row
+            for row, name in enumerate(self.names)
+            if not self.hidden[row] or (name and name in seen)
+        ]
         return Anchors(self.txy[kept], tuple(self.names[row] for row in kept), self.hidden[kept])

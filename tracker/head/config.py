@@ -20,6 +20,8 @@ class HeadConfig:
             the adapter out.
         stem_channels: width of the RGB features at strides 4, 8 and 16.
         iterations: refinement steps; 0 tracks with the coarse match alone.
+        start_certainty: how certain the coarse match must be for refinement to start from it;
+            where neither it nor flow is at hand, it starts between the frames where one is.
         query_radius: half side of the query's patch, in cells of each level.
         target_radius: half side of the searched patch, in cells of each level.
         correlation_channels: width of each level's encoded correlation.
@@ -36,6 +38,7 @@ class HeadConfig:
     adapter_window: int = 13
     stem_channels: int = 64
     iterations: int = 4
+    start_certainty: float = 0.0
     query_radius: int = 2
     target_radius: int = 3
     correlation_channels: int = 128
@@ -62,6 +65,10 @@ class HeadConfig:
             raise UserError(
                 f"head.content_channels={self.content_channels} must be a multiple of 8, or "
                 "head.adapter_window 0"
+            )
+        if not 0 <= self.start_certainty < 1:
+            raise UserError(
+                f"head.start_certainty={self.start_certainty} must be 0 or more, below 1"
             )
         if self.width % self.heads:
             raise UserError(f"head.width {self.width} is not a multiple of head.heads {self.heads}")

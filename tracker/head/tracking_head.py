@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tracker.devices import bf16_products
 from tracker.errors import UserError
 from tracker.flow.chains import FlowProposals
+from tracker.head.bridging import bridge, overrule
 from tracker.head.coarse import CoarseMatch
 from tracker.head.config import HeadConfig
 from tracker.head.correlation import Level, sample_query_patches
@@ -239,24 +240,24 @@ class TrackingHead(nn.Module):
             seen = self.correlate(features, queries, match.detach())
             matches = Matches(match.detach(), visibility_logits.detach(), seen)
         new = slice(past.num_frames if past else 0, None)
-        here = (time_to_query[:, :, new] == 0)[..., None]
-        start = queries.xy[:, :, None].float()
-        xy = begin = match
-        if self.config.use_flow and flow is not None:
-            begin = torch.where(flow.certainty[:, :, new, None] > 0, flow.xy[:, :, new], match)
+        here = time_to_query[:, :, new] == 0
+        start = queries.xy[:, :, None].float().expand_as(match)
+        better = [(start, here)]
         if known is not None:
             mask, known_xy, known_logits = known
-            xy = torch.where(mask[..., None], known_xy, xy)
-            begin = torch.where(mask[..., None], known_xy, begin)
+            better.insert(0, (known_xy, mask))
             visibility_logits = torch.where(mask[..., None], known_logits, visibility_logits)
-        all_xy, all_logits = [torch.where(here, start, xy)], [visibility_logits]
-        xy = torch.where(here, start, begin)
+        sure = confidence_of(visibility_logits) >= self.config.start_certainty
+        all_xy, all_logits = [overrule(match, sure, better)[0]], [visibility_logits]
+        if self.config.use_flow and flow is not None:
+            better.insert(0, (flow.xy[:, :, new], flow.certainty[:, :, new] > 0))
+        xy = bridge(*overrule(match, sure, better), past.xy[:, :, -1:] if past else None)
         for _ in range(steps):
             assert matches is not None  # there are steps
             xy, visibility_logits = self._refine(
                 features, queries, xy, visibility_logits, matches, past, flow, time_to_query
             )
-            xy = torch.where(here, start, xy)
+            xy = torch.where(here[..., None], start, xy)
             all_xy.append(xy)
             all_logits.append(visibility_logits)
         return HeadOutput(all_xy, all_logits, logits, matches)

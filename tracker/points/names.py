@@ -58,6 +58,16 @@ def join_names(parts: Sequence[tuple[Names, int]]) -> Names:
     return tuple(name for names, count in parts for name in names or ("",) * count)
 
 
+def group_of(name: str) -> str:
+    """Return the group of a point's name, empty where it is in none.
+
+    >>> group_of("cat 1/7")
+    'cat 1'
+    """
+    group, _, number = name.rpartition("/")
+    return group if number.isdecimal() else ""
+
+
 def points_named(names: Names, name: str) -> list[int]:
     """Return the numbers of the points that have a name.
 

@@ -2,25 +2,29 @@
 
 A query is `(t, x, y)`: frame number and raster pixels of the video as it is read (pixel centres
 lie at +0.5, the frame spans 0..W by 0..H). Points come from the user, a grid, a mask image, a
-file or a corner detector; all end as one `Queries`.
+file or a corner detector; all end as one `Queries`. Rows of one name are anchors of one point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tracker.errors import UserError, log
+from tracker.points.anchors import AnchoredPoint, gather_points
 from tracker.points.geometry import inside_frame
+from tracker.points.joining import join_tracks
 from tracker.points.masks import mask_objects
 from tracker.points.names import Names, check_names, chosen_rows, join_names, take_names
+from tracker.points.placing import continued_rows, corner_places, grid_places, places_inside
 from tracker.points.reading import read_queries
-from tracker.points.rows import parse_rows, rows_of
+from tracker.points.rows import check_rows, parse_rows, row_text, rows_of
 from tracker.points.tracks import Tracks
 from tracker.video.loading import load_video
 
@@ -41,9 +45,14 @@ if TYPE_CHECKING:
 class Queries:
     """Points to follow.
 
+    Rows of the same name are one point that is known in several frames, whatever their order. Its
+    track goes through all of its places.
+
     Attributes:
         txy: `(N, 3) float32`, columns frame, x, y in pixels.
         names: of the points, which their tracks keep; None where they have none.
+        hidden: `(N,) bool`, rows that say that their point is not to be seen in that frame; x and y
+            are NaN.
 
     Raises:
         UserError: rows that are not three finite numbers, or whose frame is not a whole number; or
@@ -52,22 +61,18 @@ class Queries:
 
     txy: np.ndarray
     names: Names
+    hidden: np.ndarray
 
-    def __init__(self, txy: ArrayLike, names: Sequence[str] | np.ndarray | None = None) -> None:
-        try:
-            txy = np.asarray(txy, dtype=np.float32)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"queries are rows of the numbers t, x, y ({error})") from error
-        if txy.ndim != 2 or txy.shape[1] != 3:
-            raise UserError(f"queries have shape {txy.shape}; they must be rows of t, x, y")
-        bad = np.flatnonzero(~np.isfinite(txy).all(axis=1))
-        if bad.size:
-            raise UserError(f"query {bad[0]} is {_row(txy[bad[0]])}; t, x and y must be numbers")
-        bad = np.flatnonzero(txy[:, 0] != np.round(txy[:, 0]))
-        if bad.size:
-            raise UserError(f"query {bad[0]} is {_row(txy[bad[0]])}; t must be a whole number")
+    def __init__(
+        self,
+        txy: ArrayLike,
+        names: Sequence[str] | np.ndarray | None = None,
+        hidden: ArrayLike | None = None,
+    ) -> None:
+        txy, hidden = check_rows(txy, hidden)
         object.__setattr__(self, "txy", txy)
         object.__setattr__(self, "names", check_names(names, len(txy)))
+        object.__setattr__(self, "hidden", hidden)
 
     def __len__(self) -> int:
         return len(self.txy)
@@ -75,8 +80,9 @@ class Queries:
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Queries)
-            and np.array_equal(self.txy, other.txy)
+            and np.array_equal(self.txy, other.txy, equal_nan=True)
             and self.names == other.names
+            and np.array_equal(self.hidden, other.hidden)
         )
 
     def __getitem__(self, index: int | str | slice | np.ndarray | list[int]) -> Queries:
@@ -87,7 +93,7 @@ class Queries:
             UserError: none has that name.
         """
         rows = chosen_rows(self.names, index)
-        return Queries(self.txy[rows], take_names(self.names, rows))
+        return Queries(self.txy[rows], take_names(self.names, rows), self.hidden[rows])
 
     def __iter__(self) -> Iterator[Queries]:
         """Yield each query by itself."""
@@ -104,7 +110,9 @@ class Queries:
         return np.array(self.txy, dtype, copy=copy)
 
     def __repr__(self) -> str:
-        return f"Queries({len(self)} points)"
+        if not self.has_anchors:
+            return f"Queries({len(self)} points)"
+        return f"Queries({len(self.points)} points, {len(self)} anchors)"
 
     @classmethod
     def of(cls, queries: QueriesLike) -> Queries:
@@ -115,7 +123,8 @@ class Queries:
 
         Args:
             queries: `Queries`; an array, tensor or list of rows `(t, x, y)`; or a pandas frame with
-                the columns `t`, `x`, `y` and, where points have names, `name`.
+                the columns `t`, `x`, `y` and, where points have names, `name`; a column `hidden`
+                marks frames in which a point is not to be seen.
 
         Raises:
             UserError: it is none of these.
@@ -126,7 +135,9 @@ class Queries:
     def concat(cls, parts: Sequence[Queries]) -> Queries:
         """Return the queries of all parts in order; points without a name get an empty one."""
         rows = [np.empty((0, 3), np.float32), *(part.txy for part in parts)]
-        return cls(np.concatenate(rows), join_names([(part.names, len(part)) for part in parts]))
+        hidden = [np.empty(0, bool), *(part.hidden for part in parts)]
+        names = join_names([(part.names, len(part)) for part in parts])
+        return cls(np.concatenate(rows), names, np.concatenate(hidden))
 
     @property
     def t(self) -> np.ndarray:
@@ -138,13 +149,48 @@ class Queries:
         """`(N, 2) float32` pixels of each query."""
         return self.txy[:, 1:]
 
+    @property
+    def has_anchors(self) -> bool:
+        """Whether some point has several rows; else each row is a point by itself."""
+        named = [name for name in self.names or () if name]
+        return len(set(named)) < len(named) or bool(self.hidden.any())
+
+    @property
+    def points(self) -> tuple[AnchoredPoint, ...]:
+        """What is known of each point, in the order of their first rows.
+
+        Raises:
+            UserError: a point is named twice in a frame, or hidden wherever it is named.
+        """
+        return gather_points(self.txy, self.names, self.hidden)
+
+    @property
+    def placed(self) -> Queries:
+        """The places of all points, point after point, each in the order of frames.
+
+        Raises:
+            UserError: as `points`.
+        """
+        if not self.has_anchors:
+            return self
+        return Queries([place for point in self.points for place in point.places])
+
+    def join(self, found: Tracks) -> Tracks:
+        """Return a track for each point, through all of its places.
+
+        Args:
+            found: the tracks of `placed`.
+        """
+        return join_tracks(found, self.points) if self.has_anchors else found
+
     def check(self, size: tuple[int, int], num_frames: int) -> Queries:
         """Return self where every query lies in a video of `size` `(W, H)` and `num_frames`.
 
         Warns where all lie in the first pixel, as normalised coordinates do.
 
         Raises:
-            UserError: no queries, or one outside; the first such is named.
+            UserError: no queries, or one outside, and the first such is named; or the rows of a
+                point contradict each other.
         """
         if len(self) == 0:
             raise UserError("there are no query points; give at least one")
@@ -152,16 +198,19 @@ class Queries:
         late = np.flatnonzero((self.t < 0) | (self.t >= num_frames))
         if late.size:
             raise UserError(
-                f"query {late[0]} is {_row(self.txy[late[0]])}, but the video has frames "
-                f"0..{num_frames - 1}; t comes first"
+                f"{self._called(late[0])}, but the video has frames 0..{num_frames - 1}; t comes "
+                "first"
             )
-        outside = np.flatnonzero(~inside_frame(self.xy, size))
+        outside = np.flatnonzero(~inside_frame(self.xy, size) & ~self.hidden)
         if outside.size:
             raise UserError(
-                f"query {outside[0]} is {_row(self.txy[outside[0]])}, outside the frame of "
-                f"{width}x{height} pixels; {self._remedy(size)}"
+                f"{self._called(outside[0])}, outside the frame of {width}x{height} pixels; "
+                f"{self._remedy(size)}"
             )
-        if min(size) > 1 and self.xy.max() <= 1 and (self.xy % 1).any():
+        if self.has_anchors:
+            gather_points(self.txy, self.names, self.hidden)
+        xy = self.xy[~self.hidden]
+        if min(size) > 1 and xy.max() <= 1 and (xy % 1).any():
             log.warning(
                 "all queries lie within 0..1, in the first pixel of %dx%d: if they are shares of "
                 "width and height, give --normalized, or queries.scaled((1, 1), (%d, %d))",
@@ -171,9 +220,14 @@ class Queries:
 
     def _remedy(self, size: tuple[int, int]) -> str:
         """Return what to do about points outside a frame of `size`."""
-        if inside_frame(self.xy[:, ::-1], size).all():
+        if (inside_frame(self.xy[:, ::-1], size) | self.hidden).all():
             return "x and y look swapped: give t, x, y (TAP-Vid's files hold t, y, x)"
         return f"give x in 0..{size[0]} and y in 0..{size[1]}"
+
+    def _called(self, row: int) -> str:
+        """Return how a row is told of in an error."""
+        name = self.names and self.names[row]
+        return f"query {row}{f' of {name!r}' if name else ''} is {row_text(self.txy[row])}"
 
     def scaled(self, old: tuple[int, int], new: tuple[int, int]) -> Queries:
         """Return the queries of a video resized from `old` to `new`, both `(W, H)`.
@@ -183,7 +237,7 @@ class Queries:
             queries = Queries(shares).scaled((1, 1), video.size)
         """
         factor = np.array([1, new[0] / old[0], new[1] / old[1]], np.float32)
-        return Queries(self.txy * factor, self.names)
+        return Queries(self.txy * factor, self.names, self.hidden)
 
     @classmethod
     def grid(cls, n: int, size: tuple[int, int], t: int = 0) -> Queries:
@@ -192,12 +246,7 @@ class Queries:
         >>> Queries.grid(2, size=(100, 60)).xy.tolist()
         [[25.0, 15.0], [75.0, 15.0], [25.0, 45.0], [75.0, 45.0]]
         """
-        if n < 1:
-            raise UserError(f"grid {n} holds no points; give 1 or more")
-        width, height = size
-        centres = (np.arange(n) + 0.5) / n
-        y, x = np.meshgrid(centres * height, centres * width, indexing="ij")
-        return cls.at_frame(np.stack([x.ravel(), y.ravel()], axis=1), t)
+        return cls.at_frame(grid_places(n, size), t)
 
     @classmethod
     def at_frame(cls, xy: np.ndarray, t: int) -> Queries:
@@ -225,35 +274,7 @@ class Queries:
         Raises:
             UserError: the runs have no frame in common, or no point was seen in one.
         """
-        stop = min(start + num_frames, tracks.num_frames)
-        if not 0 <= start < stop:
-            raise UserError(
-                f"frame {start} is none of the earlier tracks, which have frames "
-                f"0..{tracks.num_frames - 1}; go on from one of them"
-            )
-        tracks = tracks.rescaled(size)
-        rows, kept = [], []
-        for point, (t, x, y) in enumerate(tracks.queries.tolist()):
-            seen = tracks.visible[point, start:stop] & inside_frame(
-                tracks.xy[point, start:stop], size
-            )
-            if start <= t < start + num_frames and inside_frame(np.array([x, y]), size):
-                rows.append((t - start, x, y))
-            elif seen.any():
-                frames = np.flatnonzero(seen)
-                nearest = frames[np.abs(frames + start - t).argmin()]
-                rows.append((nearest, *tracks.xy[point, start + nearest]))
-            else:
-                continue
-            kept.append(point)
-        if not kept:
-            raise UserError(f"no point was seen from frame {start} on; go on from an earlier frame")
-        if len(kept) < len(tracks):
-            missing = len(tracks) - len(kept)
-            log.warning(
-                "%d of %d points were not seen from frame %d on, and are left out",
-                *(missing, len(tracks), start),
-            )
+        rows, kept = continued_rows(tracks, start, size, num_frames)
         return cls(rows, take_names(tracks.names, kept))
 
     @classmethod
@@ -287,16 +308,7 @@ class Queries:
             n: rows and columns of the grid.
             t: frame of the points.
         """
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        corner = np.array([columns[0], rows[0]], np.float32)
-        extent = np.array([columns[-1] + 1, rows[-1] + 1], np.float32) - corner
-        xy = cls.grid(n, (1, 1)).xy * extent + corner
-        kept = xy[mask[xy[:, 1].astype(int), xy[:, 0].astype(int)]]
-        if len(kept) == 0:
-            # A mask thinner than the grid's cells still deserves a point.
-            first = columns[mask[rows[0], columns]][0]
-            kept = np.array([[first + 0.5, rows[0] + 0.5]], np.float32)
-        return cls.at_frame(kept, t)
+        return cls.at_frame(places_inside(mask, n), t)
 
     @classmethod
     def corners(
@@ -313,27 +325,21 @@ class Queries:
         Raises:
             UserError: what is looked at is flat.
         """
-        import cv2
-
-        if n < 1:
-            raise UserError(f"{n} corners are no points; give 1 or more")
-        gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        where = np.ones(gray.shape, np.uint8) if mask is None else mask.astype(np.uint8)
-        spacing = max(3.0, 0.5 * (float(where.sum()) / n) ** 0.5)
-        found = cv2.goodFeaturesToTrack(
-            gray, n, qualityLevel=0.005, minDistance=spacing, mask=where
-        )
-        if found is None:
-            place = f"frame {t}" if mask is None else f"the masked part of frame {t}"
-            raise UserError(f"{place} has no corners to track (it is flat); use a grid instead")
-        # OpenCV counts from pixel centres.
-        return cls.at_frame(found.reshape(-1, 2) + 0.5, t)
+        return cls.at_frame(corner_places(frame, n, mask, t), t)
 
     def grouped(self, group: str) -> Queries:
         """Return the queries named `group/1`, `group/2` ...; as they are for an empty name."""
         if not group:
             return self
         return Queries(self.txy, [f"{group}/{number}" for number in range(1, len(self) + 1)])
+
+    @classmethod
+    def from_text(
+        cls, video: VideoLike, prompts: str | Sequence[str], n: int = 8, **options: Any
+    ) -> Queries:
+        """Return an `n` x `n` grid in each object that `tracker.prompting.finding.find` finds."""
+        # By its name, for what finds objects is made of queries, not queries of it.
+        return import_module("tracker.prompting.finding").find(video, prompts, **options).queries(n)
 
     @classmethod
     def load(cls, path: str | Path, frames: range | None = None) -> Queries:
@@ -346,9 +352,9 @@ class Queries:
         Raises:
             UserError: missing, malformed, or of another type.
         """
-        rows, names = read_queries(path, frames)
+        rows = read_queries(path, frames)
         try:
-            return cls(rows, names)
+            return cls(*rows)
         except UserError as error:
             raise UserError(f"queries file {path}: {error}") from error
 
@@ -365,14 +371,11 @@ class Queries:
         return cls(*parse_rows(points))
 
     def plot(self, video: VideoLike, style: DrawingStyle | None = None) -> Image.Image:
-        """Return a picture of the points on the frames that they are asked for in.
+        """Return a picture of the points on the frames that they are asked for in, up to 16.
 
         Args:
             video: whatever `load_video` takes.
             style: how points are drawn; None as by default.
-
-        Returns:
-            A frame, or a sheet of up to 16 of them, chosen evenly; notebooks show it.
 
         Raises:
             UserError: a query lies outside the video.
@@ -381,14 +384,10 @@ class Queries:
 
         from tracker.points.drawing import query_sheet
 
-        video = load_video(video)
+        video, placed = load_video(video), self[~self.hidden]
         self.check(video.size, len(video))
-        frames = np.unique(self.t)
-        xy = np.repeat(self.xy[:, None], len(frames), axis=1)
-        places = Tracks(xy, self.t[:, None] == frames, self.txy, video.size, names=self.names)
+        frames = np.unique(placed.t)
+        xy = np.repeat(placed.xy[:, None], len(frames), axis=1)
+        seen = placed.t[:, None] == frames
+        places = Tracks(xy, seen, placed.txy, video.size, names=placed.names)
         return Image.fromarray(query_sheet(video, places, frames.tolist(), style))
-
-
-def _row(txy: np.ndarray) -> str:
-    t, x, y = txy
-    return f"(t={t:g}, x={x:g}, y={y:g})"

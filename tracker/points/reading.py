@@ -6,13 +6,18 @@
 - NPZ holds an array `queries` of shape `(N, 3)`, and `names` where points have names; so the
   `tracks.npz` of an earlier run is itself a query file.
 - Files of other programs, as `tracker.formats.reading` knows them, number the frames of the whole
-  video. Each place of a point that can be seen is a query; several of one point share its name.
+  video.
+
+Rows of one name are anchors of one point. A row with 1 in the column `hidden` of CSV, with
+`"hidden": true` in JSON, or true in an array `hidden` of NPZ says that the point is not to be seen
+in its frame; it needs no x and y.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import zipfile
 from importlib import import_module
@@ -22,15 +27,13 @@ import numpy as np
 
 from tracker.errors import UserError
 from tracker.files import UNREADABLE
+from tracker.points.rows import Rows, said_hidden
 from tracker.points.storing import CSV_COLUMNS
 from tracker.points.tracks import Tracks
 
-Rows = tuple[np.ndarray, list[str] | None]
-"""Rows `(N, 3)` of t, x, y, and the names of the points."""
-
 
 def read_queries(path: str | Path, frames: range | None = None) -> Rows:
-    """Read rows of t, x, y, and names where the file has them.
+    """Read rows of t, x, y, names, and which are hidden, where the file has them.
 
     Args:
         path: a file; for VOT also a pattern such as `query_*.txt`, or a folder of them.
@@ -45,10 +48,11 @@ def read_queries(path: str | Path, frames: range | None = None) -> Rows:
     others = import_module("tracker.formats.reading")
     other = others.reader_of(path)
     if other and (os.path.isfile(path) or other == "vot"):
-        anchors = others.read_anchors(path, other).shown()
+        anchors = others.read_anchors(path, other)
         if frames is not None:
             anchors = anchors.within(frames)
-        return anchors.txy, list(anchors.names) if any(anchors.names) else None
+        anchors = anchors.of_seen_points()
+        return anchors.txy, anchors.names if any(anchors.names) else None, anchors.hidden
     readers = {".csv": _read_csv, ".json": _read_json, ".npz": _read_npz}
     if path.suffix.lower() not in readers:
         raise UserError(
@@ -72,19 +76,25 @@ def _read_csv(path: Path) -> Rows:
         columns = set(reader.fieldnames or ())
         if set(CSV_COLUMNS) <= columns:
             earlier = Tracks.load(path)
-            return earlier.queries, None if earlier.names is None else list(earlier.names)
+            return earlier.queries, earlier.names, None
         if not {"t", "x", "y"} <= columns:
             raise UserError(f"queries file {path} needs a first line with the columns t,x,y")
-        rows, names = [], []
+        rows, names, hidden = [], [], []
         for row in reader:
             try:
-                rows.append([float(row[column]) for column in ("t", "x", "y")])
+                unseen = said_hidden(row.get("hidden") or 0)
+                place = ["nan", "nan"] if unseen else [row["x"], row["y"]]
+                rows.append([float(cell) for cell in (row["t"], *place)])
+            except UserError as error:
+                raise UserError(f"line {reader.line_num} of {path}: {error}") from None
             except (ValueError, TypeError):
                 raise UserError(
                     f"line {reader.line_num} of {path} is not three numbers t,x,y"
                 ) from None
             names.append(row.get("name") or "")
-    return np.array(rows, np.float32).reshape(-1, 3), names if "name" in columns else None
+            hidden.append(unseen)
+    txy = np.array(rows, np.float32).reshape(-1, 3)
+    return txy, names if "name" in columns else None, hidden
 
 
 def _read_json(path: Path) -> Rows:
@@ -93,19 +103,25 @@ def _read_json(path: Path) -> Rows:
         entries = entries["queries"]
     if not isinstance(entries, list):
         raise UserError(f"queries file {path} holds no list; write [[t, x, y], ...]")
-    rows = []
+    rows, names, hidden = [], [], []
     for number, entry in enumerate(entries):
-        row = [entry.get(key) for key in "txy"] if isinstance(entry, dict) else entry
+        keyed = entry if isinstance(entry, dict) else {}
+        unseen = keyed.get("hidden", False)
+        row = [entry.get(key) for key in "txy"] if keyed else entry
+        if unseen is True and isinstance(row, list):
+            row = [row[0], math.nan, math.nan]
         numbers = isinstance(row, list) and all(isinstance(value, int | float) for value in row)
-        if not numbers or len(row) != 3:
+        if not numbers or len(row) != 3 or not isinstance(unseen, bool):
             raise UserError(
                 f"queries file {path}: entry {number} is {json.dumps(entry)}; write [t, x, y] or "
-                '{"t": 0, "x": 12.5, "y": 40}, the frame first (0 for the first frame)'
+                '{"t": 0, "x": 12.5, "y": 40}, the frame first (0 for the first frame), or '
+                '{"t": 0, "name": "eye", "hidden": true}'
             )
         rows.append(row)
-    names = [e.get("name", "") if isinstance(e, dict) else "" for e in entries]
+        names.append(keyed.get("name", ""))
+        hidden.append(unseen)
     txy = np.array(rows, np.float32).reshape(len(rows), 3)
-    return txy, names if any(names) else None
+    return txy, names if any(names) else None, hidden
 
 
 def _read_npz(path: Path) -> Rows:
@@ -115,4 +131,4 @@ def _read_npz(path: Path) -> Rows:
         if "queries" not in data:
             raise UserError(f"queries file {path} needs an array named queries, rows of t, x, y")
         names = data["names"].tolist() if "names" in data else None
-        return np.asarray(data["queries"], np.float32), names
+        return np.asarray(data["queries"], np.float32), names, data.get("hidden")

@@ -193,7 +193,7 @@ def draw_motion(
     speed = pace * uniform(generator, 0.3, 1, layers)
     speed = torch.where(uniform(generator, 0, 1, layers) < config.static, 0.0, speed)
     speed[0] *= 0.3  # the camera moves the background
-    parent = draw_parents(generator, config.riding, layers)
+    parent = draw_earlier(generator, config.riding, layers)
     riding = torch.tensor(parent) >= 0
     carrier = radius[torch.tensor(parent).clamp(min=0)]
 
@@ -239,11 +239,12 @@ def draw_motion(
     )
 
 
-def draw_parents(generator: Generator, riding: float, layers: int) -> list[int]:
-    """Draw for each layer the earlier sprite it rides on, or -1."""
+def draw_earlier(generator: Generator, probability: float, layers: int) -> list[int]:
+    """Draw for each layer an earlier sprite, to ride on or to look like, or -1 for none."""
     chances, picks = uniform(generator, 0, 1, 2, layers).tolist()
     return [
-        1 + int(picks[i] * (i - 1)) if i >= 2 and chances[i] < riding else -1 for i in range(layers)
+        1 + int(picks[i] * (i - 1)) if i >= 2 and chances[i] < probability else -1
+        for i in range(layers)
     ]
 
 

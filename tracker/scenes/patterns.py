@@ -63,3 +63,10 @@ def cells(generator: Generator, size: int) -> Tensor:
     near, owner = torch.cdist(pixels, sites).topk(2, largest=False)
     edge = ((near[:, 1] - near[:, 0]) / 3).clamp(0.2, 1)
     return (colours[owner[:, 0]] * edge[:, None]).T.reshape(3, size, size)
+
+
+def plain(generator: Generator, size: int) -> Tensor:
+    """Return one colour with a shade of it over the whole, as of a wall or a table."""
+    colour = torch.rand(3, 1, 1, generator=generator)
+    strength = 0.08 * float(torch.rand(1, generator=generator))
+    return (colour + strength * (noise_field(generator, size, 1, 2) - 0.5)).clamp(0, 1)

@@ -17,10 +17,12 @@ from torch import Generator, Tensor
 from tracker.devices import check_device
 from tracker.errors import UserError
 from tracker.points.geometry import inside_frame
+from tracker.scenes.editing import EditingConfig, draw_editing
 from tracker.scenes.layer_motion import LayerMotion
 from tracker.scenes.layers import Layer, draw_sprite, recolour
-from tracker.scenes.motion import MotionConfig, draw_motion
+from tracker.scenes.motion import MotionConfig, draw_earlier, draw_motion
 from tracker.scenes.outlines import draw_outline
+from tracker.scenes.patterns import plain
 from tracker.scenes.photometric import PhotometricConfig, Photometry, develop, draw_photometry
 from tracker.scenes.smooth_paths import uniform
 from tracker.scenes.textures import TextureBank
@@ -57,8 +59,11 @@ class SceneConfig:
         max_texel: most frame pixels per texel there.
         on_sprites: share of points sought on sprites, each sprite alike.
         near_borders: share of those sought near the outline.
+        twins: probability that a sprite looks exactly like an earlier one.
+        plain: probability that a layer has next to no texture.
         motion: how layers and camera move.
         photometric: what light, lens, sensor and codec do.
+        editing: what happens to whole frames.
 
     Raises:
         UserError: no such scene can be rendered.
@@ -76,8 +81,11 @@ class SceneConfig:
     max_texel: float = 1.8
     on_sprites: float = 0.55
     near_borders: float = 0.4
+    twins: float = 0.0
+    plain: float = 0.0
     motion: MotionConfig = field(default_factory=MotionConfig)
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
+    editing: EditingConfig = field(default_factory=EditingConfig)
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 16:
@@ -95,7 +103,7 @@ class SceneConfig:
 
     def clean(self) -> SceneConfig:
         """Return the same scenes without light, blur, noise or any other photometric effect."""
-        return replace(self, photometric=PhotometricConfig.off())
+        return replace(self, photometric=PhotometricConfig.off(), editing=EditingConfig())
 
 
 @dataclass(frozen=True)
@@ -154,20 +162,34 @@ def render_scene(
     generator = Generator().manual_seed(seed)
     size = (config.height, config.width)
     radius = draw_radii(generator, config)
+    twins = draw_twins(generator, config.twins, len(radius))
+    for i, other in twins:
+        radius[i] = radius[other]
     motion = draw_motion(generator, config.motion, config.frames, size, radius)
     maps = motion.at(torch.arange(config.frames, dtype=torch.float64))
     layers = draw_layers(generator, config, radius, maps, textures)
+    for i, other in twins:
+        layers[i] = layers[other]
     # The appearance is drawn last, so that switching effects off leaves the geometry alone.
     candidates = draw_candidates(generator, config, layers)
     photometry = draw_photometry(generator, config.photometric, config.frames, size, len(layers))
+    editing = draw_editing(generator, config.editing, config.frames, textures)
 
     layers = [replace(layer, paint=layer.paint.to(device)) for layer in layers]
-    track = track_points(candidates, config, layers, [m.to(device) for m in maps])
+    shows = editing.shows.to(device)
+    track = track_points(candidates, config, layers, [m.to(device) for m in maps], shows)
     video, layer_map = draw_clip(config, layers, motion, photometry, device)
-    return develop(video, photometry).transpose(0, 1), *track[:3], layer_map, track[3]
+    video = editing.apply(develop(video, photometry))
+    return video.transpose(0, 1), *track[:3], layer_map, track[3]
 
 
 # --- layers ---
+
+
+def draw_twins(generator: Generator, probability: float, layers: int) -> list[tuple[int, int]]:
+    """Draw pairs of a layer and the earlier sprite that it looks like."""
+    earlier = draw_earlier(generator, probability, layers) if probability else []
+    return [(i, other) for i, other in enumerate(earlier) if other >= 0]
 
 
 def draw_radii(generator: Generator, config: SceneConfig) -> Tensor:
@@ -203,7 +225,10 @@ def draw_layers(
         _, smallest = moved.scale(half)
         texel = float(uniform(generator, config.min_texel, config.max_texel)) / smallest
         texels = min(max(round(2 * half / texel), 12), MAX_TEXELS)
-        colours = textures.sample(generator, texels)
+        if config.plain and float(uniform(generator, 0, 1)) < config.plain:
+            colours = plain(generator, texels)
+        else:
+            colours = textures.sample(generator, texels)
         outline = draw_outline(generator, texels) if i else torch.ones(texels, texels)
         layers.append(Layer(torch.cat([colours, outline[None] * half]), half, i == 0))
     return layers
@@ -261,9 +286,20 @@ def draw_candidates(generator: Generator, config: SceneConfig, layers: list[Laye
 
 
 def track_points(
-    candidates: Candidates, config: SceneConfig, layers: list[Layer], maps: list[LayerMotion]
+    candidates: Candidates,
+    config: SceneConfig,
+    layers: list[Layer],
+    maps: list[LayerMotion],
+    shows: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Follow the candidates and keep the first N that are visible in some frame.
+
+    Args:
+        candidates: places to take points from.
+        config: what the scene is like.
+        layers: of the scene.
+        maps: motion of each layer at all frames.
+        shows: `(T,) bool`, frames that show the scene at all.
 
     Returns:
         `xy (N, T, 2)`, `visible (N, T)`, `point_layer (N,) uint8`, `texel_colour (N, 3)`.
@@ -295,7 +331,7 @@ def track_points(
         if i:
             covered = surface.covers(moved, *xy.transpose(0, 1)[:, None].unbind(-1))[:, 0].T
             visible &= ~(covered & (layer < i)[:, None])
-    visible &= inside_frame(xy, (config.width, config.height))
+    visible &= inside_frame(xy, (config.width, config.height)) & shows
 
     kept = (~visible.any(1)).byte().argsort(stable=True)[: config.points]
     return xy[kept], visible[kept], layer[kept].byte(), colour[kept]

@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": "compare",
     "train_tracker": "train",
     "pretrain_backbone": "pretrain",
+    "render": "render",
 }
 """The command that reads each top-level file; experiments are grouped by the command's name."""
 

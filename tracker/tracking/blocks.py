@@ -26,6 +26,7 @@ def follow_blocks(
     config: InferenceConfig,
     memory: BoundedMemory,
     progress: Progress,
+    reach: Tensor | None = None,
     on_block: Callable[[FollowedFrames], object] | None = None,
 ) -> FollowedFrames:
     """Follow queries through a whole video, both ways from each query's frame.
@@ -45,16 +46,23 @@ def follow_blocks(
         memory: of the flow between the video's frames.
         progress: called with frames done and frames to do in all; a frame that is visited both
             ways counts twice.
+        reach: `(N, 2)` first and last frame in which each point is wanted, around its query's; None
+            for all frames.
         on_block: called after each block with the tracks of all frames so far, where they are
             final by then: where all queries lie in the first block.
 
     Returns:
-        All points in all frames.
+        All points in all frames; in blocks beyond its reach a point stays at its query.
     """
     starts = list(range(0, num_frames, config.block))
     block_of_query = queries[:, 0].long() // config.block
     first, last = int(block_of_query.min()), int(block_of_query.max())
-    total = num_frames - starts[first] + starts[last]
+    back_to, on_to = torch.zeros_like(block_of_query), torch.full_like(block_of_query, len(starts))
+    if reach is not None:
+        back_to, on_to = (reach.to(block_of_query) // config.block).unbind(1)
+    begin, end = int(back_to.min()), min(int(on_to.max()) + 1, len(starts))
+    total = min(starts[end - 1] + config.block, num_frames) - starts[first]
+    total += starts[last] - starts[begin]
     done = told = 0
     xy = queries[:, None, 1:].repeat(1, num_frames, 1)
     tracks = FollowedFrames(xy, torch.zeros_like(xy))
@@ -86,7 +94,8 @@ def follow_blocks(
         stop = starts[number] + config.block
         forward.add_context(features_of(starts[number], stop, in_silence))
     backward = Follower(head, queries, config, memory, backward=True)
-    for number in range(first, len(starts)):
+    for number in range(first, end):
+        forward.leave(on_to < number)
         features = visit(forward, number)
         if number == last > 0:
             backward.add_context(features)
@@ -94,8 +103,9 @@ def follow_blocks(
             on_block(tracks.select_frames(slice(0, starts[number] + features.num_frames)))
     descriptors = forward.descriptors
     assert descriptors is not None  # every query lies in one of the blocks
-    for number in range(last, 0, -1):
+    for number in range(last, begin, -1):
         nearest = tracks.select_frames(slice(starts[number], starts[number] + config.context))
         backward.take_over(block_of_query == number, descriptors, nearest)
+        backward.leave(back_to >= number)
         visit(backward, number - 1)
     return tracks

@@ -82,6 +82,7 @@ class Follower:
         self.frame = queries[:, 0].round().long()
         self.xy = queries[:, 1:]
         self.active = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
+        self.left = torch.zeros_like(self.active)
         self.descriptors: QueryDescriptors | None = None
         self.near = NearFrames(config.context, backward)
         self.known: FollowedFrames | None = None
@@ -109,9 +110,14 @@ class Follower:
             self.known.xy[points] = tracks.xy[points, kept]
             self.known.visibility_logits[points] = tracks.visibility_logits[points, kept]
 
+    def leave(self, points: Tensor) -> None:
+        """Follow the points `(N,) bool` no longer; they keep their numbers."""
+        self.active, self.left = self.active & ~points, self.left | points
+
     def select(self, points: Tensor) -> None:
         """Go on with some of the points, indices `(M,)`, alone."""
         self.frame, self.xy, self.active = self.frame[points], self.xy[points], self.active[points]
+        self.left = self.left[points]
         self.pasts.select(points)
         self.descriptors = self.descriptors and self.descriptors.select_points(points)
         self.known = self.known and self.known.select_points(points)
@@ -125,6 +131,7 @@ class Follower:
         self.frame = torch.cat([self.frame, new.frame])
         self.xy = torch.cat([self.xy, new.xy])
         self.active = torch.cat([self.active, new.active])
+        self.left = torch.cat([self.left, new.left])
         self.pasts.add(len(queries))
         if self.descriptors is not None:
             self.descriptors = self.descriptors.make_room(new.xy[None])
@@ -310,7 +317,7 @@ class Follower:
     def _take_queries(self, features: FrameFeatures, start: int) -> None:
         """Read the descriptors of queries that lie in this block, or were added in its context."""
         stop, near = start + features.num_frames, start - self.near.num_frames
-        waiting = ~self.active & (self.frame >= near) & (self.frame < stop)
+        waiting = ~self.active & ~self.left & (self.frame >= near) & (self.frame < stop)
         added = (waiting & (self.frame < start)).nonzero()[:, 0]
         if len(added):
             self._take(self.near.alone(), near, added)

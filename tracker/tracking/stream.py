@@ -45,7 +45,7 @@ class TrackStream:
     ) -> None:
         self._tracker, self._size, self._fps = tracker, size, fps
         # A stream has no end, so any frame number from 0 on is fine.
-        self.queries = queries.check(size, int(queries.t.max(initial=0)) + 1)
+        self.queries = _single(queries.check(size, int(queries.t.max(initial=0)) + 1))
         self._memory = BoundedMemory(FLOW_MEMORY)
         fine = tracker.fine_queries(queries, size)
         self._follower = Follower(tracker.head, fine, tracker.config.inference, self._memory)
@@ -94,7 +94,8 @@ class TrackStream:
                 `inference.context` that were pushed.
 
         Raises:
-            UserError: a query lies outside the frame, or in one that is no longer held.
+            UserError: a query lies outside the frame, or in one that is no longer held, or names a
+                point that is followed already.
         """
         queries = Queries.of(queries)
         queries.check(self._size, max(self.num_frames, int(queries.t.max(initial=0))) + 1)
@@ -104,8 +105,9 @@ class TrackStream:
                 f"a query lies in frame {int(queries.t.min())}, which this stream no longer holds; "
                 f"add points in frames from {first} on"
             )
+        together = _single(self.queries + queries)
         self._follower.add(self._tracker.fine_queries(queries, self._size))
-        self.queries = self.queries + queries
+        self.queries = together
 
     def remove(self, points: Sequence[int]) -> None:
         """Follow some of the points no longer; the others keep their order.
@@ -185,6 +187,22 @@ class TrackStream:
         self._before = history[-window:].copy()
         self.num_frames += len(frames)
         return result
+
+
+def _single(queries: Queries) -> Queries:
+    """Return queries of points that have one place each, for a stream never looks ahead.
+
+    Raises:
+        UserError: a point has several, or is said to be hidden.
+    """
+    if queries.has_anchors:
+        names = [name for name in queries.names or () if name]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        raise UserError(
+            f"a stream follows each point from one place, and {twice!r} has several rows; give "
+            "points different names, or track the whole video"
+        )
+    return queries
 
 
 def _stored(text: str) -> Tensor:

@@ -54,7 +54,8 @@ class PointTracker(TrackingModel):
         Args:
             video: of any size and length, whatever `load_video` takes; memory does not grow with
                 the length of a file.
-            queries: in frames and pixels of the video, whatever `Queries.of` takes.
+            queries: in frames and pixels of the video, whatever `Queries.of` takes; rows of one
+                name are places of one point, and its track goes through all of them.
             progress: True shows a bar, False none, None one in notebooks for long videos; or a
                 function that is called with steps done and steps in all.
 
@@ -96,7 +97,7 @@ class PointTracker(TrackingModel):
         return self.open(video, TRACK_MEMORY if returns else FLOW_MEMORY)
 
     def open(self, video: VideoLike, memory: int = SESSION_MEMORY) -> TrackSession:
-        """Return a session, whose `track` may be called again and again for other points.
+        """Return a session, whose `track` may be called again, and whose tracks can be put right.
 
         Args:
             video: of any size and length, whatever `load_video` takes.

@@ -13,6 +13,9 @@ from tracker.head import HeadOutput
 from tracker.head.correlation import Level, correlate_frames, sample_query_patches
 from tracker.training.batches import query_positions
 
+NEAR_FRAME = 0.25
+"""How far outside the frame positions are still asked for, in its sides."""
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -23,6 +26,8 @@ class LossConfig:
         huber_pixels: errors beyond this count linearly, in pixels of a 256-wide frame.
         certain_pixels: errors beyond this are to be called uncertain, in the same pixels.
         position: weight of the distance from the truth.
+        hidden: share of that weight for frames in which the point is hidden, or out of the frame by
+            less than a quarter of its sides.
         visibility: weight of being visible or not.
         certainty: weight of being certain or not.
         coarse: weight of the coarse match.
@@ -36,6 +41,7 @@ class LossConfig:
     huber_pixels: float = 4.0
     certain_pixels: float = 6.0
     position: float = 0.25
+    hidden: float = 0.0
     visibility: float = 1.0
     certainty: float = 0.5
     coarse: float = 0.5
@@ -49,7 +55,7 @@ class LossConfig:
         for name in ("huber_pixels", "certain_pixels", "temperature"):
             if not getattr(self, name) > 0:
                 raise UserError(f"loss.{name}={getattr(self, name)} must be more than 0")
-        for name in ("position", "visibility", "certainty", "coarse", "matching"):
+        for name in ("position", "hidden", "visibility", "certainty", "coarse", "matching"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"loss.{name}={getattr(self, name)} must be 0 or more")
         if self.followed is not None and self.followed < 1:
@@ -81,6 +87,8 @@ def tracking_loss(
     # Thresholds are for a frame of 256 pixels, whatever size the fine image has.
     raster = 256 / xy.new_tensor(size)
     counted = visible & evaluated
+    beyond = (xy / xy.new_tensor(size) - 0.5).abs().amax(-1)
+    unseen = ~visible & evaluated & (beyond < 0.5 + NEAR_FRAME)
     steps = len(output.xy)
     weights = [config.decay ** (steps - 1 - k) for k in range(steps)]
     parts = {name: xy.new_zeros(()) for name in ("position", "visibility", "certainty")}
@@ -99,6 +107,8 @@ def tracking_loss(
         says_uncertain = F.binary_cross_entropy_with_logits(uncertain, far, reduction="none")
         share = weight / sum(weights)
         parts["position"] += share * _mean(huber, counted)
+        if config.hidden:
+            parts["position"] += share * config.hidden * _mean(huber, unseen)
         parts["visibility"] += share * _mean(says_visible, evaluated)
         parts["certainty"] += share * _mean(says_uncertain, counted)
     if config.coarse and output.coarse_logits is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tracker.errors import UserError
+from tracker.points.anchors import AnchoredPoint
 from tracker.points.drawing.colours import PALETTE
 from tracker.points.names import check_names
 from tracker.points.queries import Queries
@@ -41,14 +42,9 @@ class Point:
     marks: Marks
 
     @property
-    def places(self) -> list[tuple[int, float, float]]:
-        """Marks that are places, as `(frame, x, y)`."""
-        return [(t, *place) for t, place in self.marks if place is not None]
-
-    @property
-    def hidden(self) -> list[int]:
-        """Frames in which the point is marked as hidden."""
-        return [t for t, place in self.marks if place is None]
+    def anchors(self) -> AnchoredPoint:
+        """What the tracker is told."""
+        return anchors_of(self.name, self.marks)
 
 
 class Board:
@@ -204,6 +200,12 @@ class Board:
     def _step(self, points: tuple[Point, ...]) -> None:
         self._earlier = [*self._earlier[1 - MOST_STEPS :], self.points]
         self.points = points
+
+
+def anchors_of(name: str, marks: Marks) -> AnchoredPoint:
+    """Return marks as the tracker is told of them."""
+    places = tuple((t, *place) for t, place in marks if place is not None)
+    return AnchoredPoint(name, places, tuple(t for t, place in marks if place is None))
 
 
 def colour_rgb(colour: str) -> tuple[int, int, int]:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracker.errors import UserError
 from tracker.memory import BoundedMemory
+from tracker.points.joining import Leg, stacked
 from tracker.points.tracks import Tracks
 from tracker.registry import Tracker
+from tracker.tracking.corrections import Change, Opens, follow_changes, follower_of
 from tracker.video.loading import load_video
 from tracker.video.video import Video
-from tracker.web.board import Board, Marks, Point
+from tracker.web.board import Board, Marks, Point, anchors_of
 from tracker.web.drawing import View
-from tracker.web.following import Ask, follow
 from tracker.web.limits import Limits
 from tracker.web.pictures import FramePictures
 
 if TYPE_CHECKING:
-    from tracker.tracking.config import TrackerConfig
-    from tracker.tracking.session import TrackSession
+    pass
 
 FEATURE_MEMORY = 512 * 2**20
 """Bytes of features and flow that are kept of a visitor's video from one run to the next."""
@@ -61,7 +60,7 @@ class Work:
         self.board = Board(video.size, len(video), limits.points)
         self.lock = RLock()
         """Held while the board is read or changed; not while tracking."""
-        self._ask = _asker(tracker, video)
+        self._follow = follower_of(tracker, video, FEATURE_MEMORY)
         self._running = Lock()
         self._is_stopped = False
         # Of all points twice, so that a step can be undone without following anew.
@@ -88,6 +87,7 @@ class Work:
         with self.lock:
             points = self.board.points
             changed = [point for point in points if self._tracks.find(point.marks) is None]
+            changes = [self._change(point) for point in changed]
         if not points:
             raise UserError("there are no points yet; click on the video to add one")
         if not changed:
@@ -96,19 +96,27 @@ class Work:
             raise UserError("the points are being followed; wait, or press Stop")
         try:
             self._is_stopped = False
-            found = follow(self._ask, changed, self._stoppable(progress))
+            told = self._stoppable(progress)
+            found = follow_changes(self._follow, changes, self.size, told)
         finally:
             self._running.release()
         with self.lock:
-            for row, point in enumerate(changed):
-                track = found.select_points([row])
-                self._tracks.keep(point.marks, track, TRACK_BYTES * track.num_frames)
+            for track, point in zip(found, changed, strict=True):
+                self._tracks.keep(point.marks, track, TRACK_BYTES * self.num_frames)
                 self._latest[point.number] = point.marks
         return len(changed)
 
     def stop(self) -> None:
         """End the run that is going on, if any, at its next step."""
         self._is_stopped = True
+
+    def _change(self, point: Point) -> Change:
+        """Return how a point differs from what its latest track went by."""
+        marks = self._latest.get(point.number)
+        track = None if marks is None else self._tracks.find(marks)
+        if marks is None or track is None:
+            return Change.new(point.anchors, self.num_frames)
+        return Change(point.anchors, anchors_of(point.name, marks), track)
 
     def _stoppable(self, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
         def moved(done: int, total: int) -> None:
@@ -129,21 +137,16 @@ class Work:
             found = [self._tracks.find(point.marks) for point in points]
         if not points:
             raise UserError("there are no points to write; add some, and press Track")
-        parts: list[Tracks] = [track for track in found if track is not None]
+        parts: list[Leg] = [track for track in found if track is not None]
         if len(parts) < len(points):
             raise UserError(
                 f"{len(points) - len(parts)} of {len(points)} points are new or have changed; "
                 "press Track first"
             )
-        return Tracks(
-            np.concatenate([part.xy for part in parts]),
-            np.concatenate([part.visible for part in parts]),
-            np.concatenate([part.queries for part in parts]),
-            self.size,
-            self.fps,
-            np.concatenate([part.confidence for part in parts]),
-            [point.name for point in points],
-        )
+        xy, visible, confidence = stacked(parts)
+        queries = [point.anchors.places[0] for point in points]
+        names = [point.name for point in points]
+        return Tracks(xy, visible, queries, self.size, self.fps, confidence, names)
 
     def scene(self) -> dict[str, Any]:
         """Return what the browser draws, as JSON has it; `path_bytes` has the tracks."""
@@ -178,10 +181,8 @@ class Work:
                 raise UserError("there are newer tracks; read the scene again")
             marks = [self._shown(point) for point in self.board.points]
             found = [self._tracks.find(shown) for shown in marks if shown]
-        tracks: list[Tracks] = [track for track in found if track is not None]
-        rows = [
-            np.concatenate([track.xy[0], track.confidence[0, :, None]], axis=1) for track in tracks
-        ]
+        tracks: list[Leg] = [track for track in found if track is not None]
+        rows = [np.concatenate([track.xy, track.confidence[:, None]], axis=1) for track in tracks]
         return np.array(rows, "<f4").tobytes()
 
     def _described(self, point: Point) -> dict[str, Any]:
@@ -206,21 +207,6 @@ class Work:
         return f"{hash(tuple(shown)) & 0xFFFFFFFFFFFF:x}"
 
 
-@runtime_checkable
-class _Opens(Protocol):
-    """A tracker that opens sessions, as `PointTracker` does; named so that `lk` needs no torch."""
-
-    config: TrackerConfig
-
-    def open(self, video: Video, memory: int) -> TrackSession: ...
-
-
 def first_certainty(tracker: Tracker) -> float:
     """Return the confidence above which a tracker shows points unless told otherwise."""
-    return tracker.config.inference.shown_from if isinstance(tracker, _Opens) else View.certainty
-
-
-def _asker(tracker: Tracker, video: Video) -> Ask:
-    if isinstance(tracker, _Opens):
-        return tracker.open(video, FEATURE_MEMORY).track
-    return partial(tracker.track, video)
+    return tracker.config.inference.shown_from if isinstance(tracker, Opens) else View.certainty

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tiny_models import save_tiny_backbone
-from tiny_teachers import save_tiny_teacher
+from tiny_teachers import FAMILIES, save_tiny_teacher
 
 SMALL = [
-    "input_size=[64,64]",
+    "input_size=[112,112]",
     "window=4",
     "template_clips=2",
     "threads=1",
@@ -24,7 +24,8 @@ SMALL = [
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     base = tmp_path_factory.mktemp("encoders")
-    return [save_tiny_backbone(base / "video"), save_tiny_teacher("dinov3", base / "image")]
+    pictures = [save_tiny_teacher(family, base / family) for family in FAMILIES]
+    return [save_tiny_backbone(base / "video"), *pictures]
 
 
 def test_one_page(folders: list[Path], run_cli: Callable, tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_one_page(folders: list[Path], run_cli: Callable, tmp_path: Path) -> Non
     numbers = json.loads((tmp_path / "out" / "comparison.json").read_text())
     position = numbers["Position in the features of the last layer"]
     assert list(position) == names
-    assert [position[name]["frame mode"] for name in names] == ["tubelet", "image", "image"]
+    assert [position[name]["frame mode"] for name in names] == ["tubelet", *["image"] * 6]
     assert all(0 <= row["share of variance"] <= 1 for row in position.values())
     (found,) = (rows for title, rows in numbers.items() if title.startswith("Found"))
     for row in found.values():
@@ -46,6 +47,20 @@ def test_one_page(folders: list[Path], run_cli: Callable, tmp_path: Path) -> Non
     assert (tmp_path / "out" / "components.png").is_file()
 
 
+def test_read_as_the_template_beside_says(
+    folders: list[Path], run_cli: Callable, tmp_path: Path
+) -> None:
+    source = save_tiny_backbone(tmp_path / "backbone")
+    options = ["--layers", "1", "--size", "64", "64", "--window", "2", "--clips", "2"]
+    beside = source / "template.safetensors"
+    assert run_cli("fit-template", "--backbone", source, *options, "--out", beside).code == 0
+    outcome = run_cli("compare", f"backbones=[{source}]", *SMALL, f"output_dir={tmp_path / 'out'}")
+    assert outcome.code == 0, outcome.err
+    numbers = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    row = numbers["Position in the features of the last layer"][str(source)]
+    assert (row["layers"], row["window"]) == ("1", 2)
+
+
 def test_heads_with_equal_steps(folders: list[Path], run_cli: Callable, tmp_path: Path) -> None:
     train = (
         'train=["training.workers=0","data.frames=2","data.size=[64,64]","data.points=8",'
@@ -54,7 +69,7 @@ def test_heads_with_equal_steps(folders: list[Path], run_cli: Callable, tmp_path
     )
     outcome = run_cli(
         "compare",
-        f"backbones=[{folders[1]},pixels]",
+        f"backbones=[{folders[2]},pixels]",
         *SMALL,
         "steps=1",
         train,
@@ -63,7 +78,7 @@ def test_heads_with_equal_steps(folders: list[Path], run_cli: Callable, tmp_path
     assert outcome.code == 0, outcome.err
     numbers = json.loads((tmp_path / "out" / "comparison.json").read_text())
     (heads,) = (rows for title, rows in numbers.items() if title.startswith("A head"))
-    assert list(heads) == [str(folders[1]), "pixels"]
+    assert list(heads) == [str(folders[2]), "pixels"]
     assert all(0 <= score <= 100 for row in heads.values() for score in row.values())
 
 

@@ -42,13 +42,15 @@ def test_all_commands_and_parts_are_known() -> None:
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
 def test_bash_completes_commands_options_and_values(complete: Callable[..., set[str]]) -> None:
-    assert complete("tr") == {"track", "train"}
+    assert complete("tr") == {"track", "track-many", "train"}
     assert complete("") == set(COMMANDS)
     assert complete("track", "--pre") == {"--preview"}
     known = {name for action in build_parser()._actions for name in action.option_strings}
     assert complete("track", "clip.mp4", "-") == known
     assert complete("analyze", "p") == {"positional", "pca"}
     assert "--backbone" in complete("analyze", "pca", "--b")
+    assert complete("convert", "t.npz", "--to", "nuk") == {"nuke", "nuke-ascii"}
+    assert complete("track", "clip.mp4", "--save", "p") == {"png", "parquet"}
     assert complete("completion", "") == {"bash", "zsh", "fish"}
     assert "benchmark=" in complete("evaluate", "bench")
     # Nothing known: bash goes on to files.

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 SCORES = ("average_jaccard", "average_pts_within_thresh", "occlusion_accuracy")
 """Of a trained head, as `metrics.json` calls them."""
 
+SUMMARY = (
+    "Each encoder's features are taken as they are, less a positional template fitted on the same "
+    "rendered clips. Heads, where they were trained, had equal steps and settings."
+)
+
 
 @exit_on_user_error
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tracker.analysis.report import Report
     from tracker.devices import check_device, set_threads
     from tracker.files import prepare_output_dir
-    from tracker.pretraining.frozen import comparison
+    from tracker.pretraining.frozen import comparison, comparison_figures
     from tracker.pretraining.frozen.videos import read_videos
 
     for name, least in (("template_clips", 2), ("frames", 2), ("steps", 0)):
@@ -62,7 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         comparison.matching_table(encoders, videos, device),
         comparison.position_table(encoders),
     ]
-    figure = comparison.component_figure(encoders, videos[0], device)
+    figures = [
+        comparison_figures.match_figure(encoders, videos[0], device),
+        comparison_figures.component_figure(encoders, videos[0], device),
+    ]
     if config.steps:
         tables.append(_train_heads(config, encoders, folder))
     facts = {k: v for k, v in plain(config).items() if k not in ("threads", "output_dir")}
@@ -74,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for table in tables
     }
     report = Report(
-        "comparison", "Frozen encoders compared", __doc__ or "", facts, numbers, tables, [figure]
+        "comparison", "Frozen encoders compared", SUMMARY, facts, numbers, tables, figures
     )
     print(report.text())
     for path in report.write(folder):

@@ -88,10 +88,13 @@ class OutputFiles:
     Attributes:
         paths: files, each with its kind, one of `KINDS` or a format of another program.
         stale: what an earlier run left in the folder, or files of two runs would stand there.
+        objects: folder of the masks of objects that words name; None where one file alone is
+            written.
     """
 
     paths: dict[Path, str]
     stale: list[Path] = field(default_factory=list)
+    objects: Path | None = None
 
     @contextmanager
     def folders(self) -> Iterator[None]:
@@ -229,7 +232,7 @@ def _files_in(folder: Path, kinds: list[str]) -> OutputFiles:
     paths = {folder / f"tracks{suffix}": kind for kind in kinds for suffix in _suffixes(kind)}
     for path, kind in paths.items():
         _check_installed(kind, path)
-    return OutputFiles(paths, _tracks_in(folder))
+    return OutputFiles(paths, _tracks_in(folder) + _masks_in(folder), folder / "objects")
 
 
 def free_folder(default: Path, taken: Callable[[Path], bool]) -> Path:
@@ -261,6 +264,15 @@ def _suffixes(kind: str) -> tuple[str, ...]:
 def _check_installed(kind: str, path: Path) -> None:
     if kind in FORMATS:
         check_installed(kind, path)
+
+
+def _masks_in(folder: Path) -> list[Path]:
+    """Return what an earlier run of prompts left, and nothing that people put beside it."""
+    objects = folder / "objects"
+    if not (objects / "objects.json").is_file():
+        return []
+    masks = [path for path in objects.glob("*.png") if path.stem.isdecimal()]
+    return [*masks, objects / "objects.png", objects / "objects.json"]
 
 
 def _tracks_in(folder: Path) -> list[Path]:

@@ -27,7 +27,8 @@ def add_query_options(track: argparse.ArgumentParser) -> None:
         "--queries",
         metavar="FILE",
         help=".csv, .json or .npz of t,x,y, the tracks of an earlier run, or labels of DeepLabCut "
-        "(.csv), SLEAP (.slp), CVAT (.xml), napari (.csv), VOT (query_*.txt)",
+        "(.csv), SLEAP (.slp), CVAT (.xml), napari (.csv), VOT (query_*.txt); rows of one name are "
+        "places of one point in several frames",
     )
     points.add_argument(
         "--queries-from",
@@ -89,7 +90,7 @@ def choose_queries(args: argparse.Namespace, video: Video) -> Queries:
         queries = Queries.load(args.queries, video.source_frames)
     else:
         frames = choose_query_frames(args, video)
-        queries = Queries.concat([_place(args, video, t) for t in frames])
+        queries = Queries.concat([_named(_place(args, video, t), t, frames) for t in frames])
     if args.normalized:
         queries.check((1, 1), len(video))
         queries = queries.scaled((1, 1), video.size)
@@ -121,6 +122,13 @@ def check_query_options(args: argparse.Namespace) -> None:
         raise UserError("--normalized is for the coordinates of --points or --queries; leave it")
     if args.queries_from is not None and not args.queries:
         raise UserError("--queries-from needs the tracks of an earlier run; name them: --queries")
+
+
+def _named(queries: Queries, t: int, frames: list[int]) -> Queries:
+    """Return queries whose names say their frame where there are several: they are other points."""
+    if queries.names is None or len(frames) == 1:
+        return queries
+    return Queries(queries.txy, [f"{name}@{t}" for name in queries.names])
 
 
 def _place(args: argparse.Namespace, video: Video, t: int) -> Queries:

@@ -23,6 +23,11 @@ def add_video_options(command: argparse.ArgumentParser) -> None:
         "'shot_*.png', a .npy array; several of them, or a pattern of video files such as "
         "'clips/*.mp4', are tracked one after another",
     )
+    add_frame_options(command)
+
+
+def add_frame_options(command: argparse.ArgumentParser) -> None:
+    """Add the options that say which frames of a video are read, and how."""
     frames = command.add_argument_group("which frames")
     frames.add_argument("--start", type=int, default=0, metavar="T", help="first frame to read")
     frames.add_argument("--stop", type=int, metavar="T", help="frame to stop before")

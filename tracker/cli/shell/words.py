@@ -9,8 +9,13 @@ from importlib import import_module
 from itertools import chain
 
 from tracker.cli.main import COMMANDS
+from tracker.cli.options.outputs import KINDS
+from tracker.formats.registry import FORMATS
 from tracker.settings.composing import COMMANDS as SETTINGS
 from tracker.settings.composing import compose
+
+LISTED = {"FORMAT,...": (*FORMATS,), "KIND,...": (*KINDS, *FORMATS)}
+"""What may stand in lists, by how help shows them."""
 
 
 @dataclass(frozen=True)
@@ -85,5 +90,5 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[Option]:
 
 
 def _choices(action: argparse.Action) -> tuple[str, ...]:
-    known: Iterable[object] = action.choices or ()
+    known: Iterable[object] = action.choices or LISTED.get(str(action.metavar), ())
     return tuple(str(choice) for choice in known)

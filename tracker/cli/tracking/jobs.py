@@ -7,9 +7,10 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracker.cli.options.outputs import OutputFiles, choose_files, choose_files_of_one
+from tracker.cli.options.prompts import find_objects, points_in_objects
 from tracker.cli.options.queries import choose_queries
 from tracker.cli.options.videos import open_video
 from tracker.errors import UserError
@@ -19,6 +20,9 @@ from tracker.points.queries import Queries
 from tracker.progress import progress_bar
 from tracker.registry import Tracker
 from tracker.video.video import Video
+
+if TYPE_CHECKING:
+    from tracker.prompting.objects import FoundObjects
 
 
 @dataclass(frozen=True)
@@ -30,27 +34,36 @@ class Job:
         video: its frames.
         queries: that fit it.
         files: to be written.
+        objects: that words name; None where there are no prompts.
     """
 
     name: str
     video: Video
     queries: Queries
     files: OutputFiles
+    objects: FoundObjects | None = None
 
     @property
     def summary(self) -> dict[str, Any]:
         """What is known before tracking, for scripts."""
-        return {
+        objects = {} if self.objects is None else {"objects": [o.name for o in self.objects]}
+        return objects | {
             "video": self.name,
             "size": list(self.video.size),
             "frames": len(self.video),
             "fps": self.video.fps,
-            "points": len(self.queries),
-            "names": None if self.queries.names is None else list(self.queries.names),
+            "points": len(self.queries.points),
+            "names": [p.name for p in self.queries.points] if self.queries.names else None,
         }
 
 
-def prepare(name: str, args: argparse.Namespace, several: bool, taken: Collection[Path]) -> Job:
+def prepare(
+    name: str,
+    args: argparse.Namespace,
+    several: bool,
+    taken: Collection[Path],
+    tracker: Tracker | None = None,
+) -> Job:
     """Open a video, and choose its points and files.
 
     Args:
@@ -58,9 +71,12 @@ def prepare(name: str, args: argparse.Namespace, several: bool, taken: Collectio
         args: the options.
         several: whether there are other videos.
         taken: folders that they have.
+        tracker: follows points between frames in which words have found objects; None where there
+            are no prompts.
 
     Raises:
-        UserError: it cannot be opened, the points do not fit it, or its files are there already.
+        UserError: it cannot be opened, nothing is found in it, the points do not fit it, or its
+            files are there already.
     """
     video = open_video(name, args)
     stem = Path(video.name).stem
@@ -70,11 +86,17 @@ def prepare(name: str, args: argparse.Namespace, several: bool, taken: Collectio
         files = choose_files_of_one(args.out, args.save, args.overwrite, stem, taken)
     else:
         files = choose_files(args.out, args.save, args.overwrite, Path("outputs") / stem, taken)
-    queries = choose_queries(args, video)
+    objects = None if tracker is None else find_objects(args, video, tracker)
+    if objects is None:
+        queries = choose_queries(args, video)
+    else:
+        queries = points_in_objects(args, video, objects)
     width, height = video.size
     rate = f"{video.fps:.3g} fps{' (variable)' if video.info.variable_frame_rate else ''}"
-    print(f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {len(queries)} points")
-    return Job(name, video, queries, files)
+    count = len(queries.points)
+    points = "1 point" if count == 1 else f"{count} points"
+    print(f"{video.name}: {width}x{height}, {len(video)} frames, {rate}; {points}")
+    return Job(name, video, queries, files, objects)
 
 
 def track_video(job: Job, tracker: Tracker, name: str, style: DrawingStyle) -> dict[str, Any]:
@@ -96,6 +118,11 @@ def track_video(job: Job, tracker: Tracker, name: str, style: DrawingStyle) -> d
         for path in once.write(tracks):
             print(f"written: {path}")
             written.append(str(path))
+        if job.objects is not None and job.files.objects is not None:
+            from tracker.prompting.writing import write_objects
+
+            written += map(str, write_objects(job.objects, job.files.objects, job.video))
+            print(f"written: {job.files.objects} (masks of {len(job.objects)} objects)")
     told = {"tracker": name, "seconds": round(seconds, 3), "visible": round(seen, 4)}
     return job.summary | told | {"files": written}
 

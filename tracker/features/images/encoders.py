@@ -191,7 +191,7 @@ def load_patch_encoder(name: str) -> PatchEncoder:
     if missing:
         reason = f"it lacks {len(missing)} weights, {missing[0]} among them"
         raise UserError(_cannot_load(name, ValueError(reason)))
-    return PatchEncoder(architecture, _vision_part(model), *_mean_and_std(name))
+    return PatchEncoder(architecture, _vision_part(model), *mean_and_std(name))
 
 
 def random_patch_encoder(architecture: ImageArchitecture) -> PatchEncoder:
@@ -214,7 +214,7 @@ def _cannot_load(name: str, error: Exception) -> str:
     )
 
 
-def _mean_and_std(name: str) -> tuple[Tensor, Tensor]:
+def mean_and_std(name: str) -> tuple[Tensor, Tensor]:
     """Return what the checkpoint's preprocessor says, else ImageNet's, each `(3, 1, 1)`."""
     from transformers.utils import cached_file
 

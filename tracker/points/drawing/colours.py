@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 import numpy as np
 
 from tracker.points.drawn import DrawnTracks
+from tracker.points.names import group_of
 
 PALETTE = np.array(
     [
@@ -23,13 +24,27 @@ REMEMBERED = 4
 """Points of a cell that the next ones differ from."""
 
 
-def point_colours(tracks: DrawnTracks) -> np.ndarray:
-    """Return a row of `PALETTE` for each point, `(N, 3) uint8`, by where its track starts.
+def group_colours(count: int) -> np.ndarray:
+    """Return a row of `PALETTE` for each of several groups of points, `(count, 3) uint8`.
 
-    Point by point, the colour is taken that is least like those of the points beside it.
+    Neighbours in the list are unlike each other; after 11 the colours begin again.
+    """
+    return PALETTE[4 * np.arange(count) % len(PALETTE)]
+
+
+def point_colours(tracks: DrawnTracks) -> np.ndarray:
+    """Return a row of `PALETTE` for each point, `(N, 3) uint8`.
+
+    Where all points belong to groups, and to several, such as `cat 1/7` and `cat 2/1`, each group
+    has one colour. Else colours go by where tracks start: point by point, that one is taken that is
+    least like those of the points beside it.
     """
     if not len(tracks):
         return np.empty((0, 3), np.uint8)
+    groups = [group_of(name) for name in tracks.names or ("",)]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    if all(groups) and len(numbers) > 1:
+        return group_colours(len(numbers))[[numbers[name] for name in groups]]
     xy = np.nan_to_num(tracks.queries[:, 1:].astype(np.float64))
     # Somewhat larger than cells that would hold a point each, were the points spread evenly.
     cell = 1.2 * np.maximum(np.ptp(xy, axis=0), 1) / np.sqrt(len(xy))

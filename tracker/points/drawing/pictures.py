@@ -84,7 +84,7 @@ def contact_sheet(
 ) -> np.ndarray:
     """Return one picture of `columns` x `rows` frames spread evenly over the video."""
     times = sheet_frames(video, columns, rows)
-    frames = (_resize(video[t], CELL_WIDTH) for t in times)
+    frames = (fit_width(video[t], CELL_WIDTH) for t in times)
     return _sheet(frames, tracks, times, times, columns, style)
 
 
@@ -109,7 +109,7 @@ def query_sheet(
     """
     chosen = spread(len(frames), 16)
     width = CELL_WIDTH if len(chosen) > 1 else min(max(video.size[0], 2 * CELL_WIDTH), LONGEST_SIDE)
-    pictures = (_resize(video[frames[i]], width) for i in chosen)
+    pictures = (fit_width(video[frames[i]], width) for i in chosen)
     alone = replace(style or DrawingStyle(), trail=0, visible=True)
     return _sheet(pictures, places, chosen, [frames[i] for i in chosen], 4, alone)
 
@@ -133,7 +133,8 @@ def spread(count: int, most: int) -> list[int]:
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
 
 
-def _resize(frame: np.ndarray, width: int) -> np.ndarray:
+def fit_width(frame: np.ndarray, width: int) -> np.ndarray:
+    """Return a copy of a frame `(H, W, 3)` that is so many pixels wide."""
     height = max(1, round(frame.shape[0] * width / frame.shape[1]))
     way = cv2.INTER_AREA if frame.shape[1] > width else cv2.INTER_CUBIC
     return cv2.resize(frame, (width, height), interpolation=way)
@@ -162,8 +163,14 @@ def _sheet(
     for picture, t, number in zip(pictures, times, numbers, strict=True):
         cells.append(draw_tracks(picture, tracks, t, style, colours))
         _label(cells[-1], f"frame {number}")
-    columns = min(columns, len(cells))
-    blank = np.zeros_like(cells[0])
+    return in_rows(cells, columns)
+
+
+def in_rows(pictures: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Lay out pictures `(H, W, 3) uint8` of one size in rows of up to `columns`."""
+    columns = min(columns, len(pictures))
+    blank = np.zeros_like(pictures[0])
+    cells = [*pictures]
     cells += [blank] * (-len(cells) % columns)
     lines = [np.concatenate(cells[i : i + columns], 1) for i in range(0, len(cells), columns)]
     return np.concatenate(lines, axis=0)

@@ -1,7 +1,4 @@
-"""Encoders side by side, with nothing trained: what they find, how much is position, how it looks.
-
-Shapes: L layers, S slots, C channels, h x w patches, T frames.
-"""
+"""Encoders side by side, with nothing trained: what they find, how much of them is position."""
 
 from __future__ import annotations
 
@@ -9,20 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
 
-from tracker.analysis.figures import Panel, Row, draw_rows, evenly
-from tracker.analysis.pca import principal_components
-from tracker.analysis.report import Figure, Table
+from tracker.analysis.report import Table
 from tracker.errors import UserError
 from tracker.features.backbone import BackboneConfig, FrozenBackbone
-from tracker.features.template import PositionalTemplate
+from tracker.features.template import PositionalTemplate, template_beside
 from tracker.pretraining.frozen.describers import describe_by_backbone, fit_template
 from tracker.pretraining.frozen.nearest import THRESHOLDS, Way, measure
 from tracker.pretraining.frozen.videos import TrackedVideo
-from tracker.video.pixels import resize
-
-SHOWN_FRAMES = 6
 
 
 @dataclass(frozen=True)
@@ -31,7 +22,8 @@ class Encoder:
 
     Attributes:
         name: its source.
-        backbone: read at its usual layers, in its natural frame mode.
+        backbone: read as the template beside it says, else at its usual layers in its natural
+            frame mode.
         template: fitted on the same clips as the others'.
     """
 
@@ -53,7 +45,8 @@ def open_encoders(
     Args:
         names: sources of backbones.
         size: `(height, width)` in pixels that all of them see.
-        window: frames that attend to each other.
+        window: frames that attend to each other, where no template beside the weights says how
+            many.
         clips: rendered ones that each template is fitted on.
         textures: folder of photographs that they show; None for built-in pictures.
         device: where they run.
@@ -64,11 +57,20 @@ def open_encoders(
     if len(set(names)) != len(names) or not names:
         raise UserError(f"backbones={list(names)}: name one or more, each once")
     # All of them first: a name that is wrong is told before the work begins.
-    opened = [FrozenBackbone(BackboneConfig.usual(name, size, window)) for name in names]
+    opened = [FrozenBackbone(_reading(name, size, window)) for name in names]
     return [
         Encoder(name, backbone, fit_template(backbone, clips, textures, device))
         for name, backbone in zip(names, opened, strict=True)
     ]
+
+
+def _reading(name: str, size: tuple[int, int], window: int) -> BackboneConfig:
+    """Return how an encoder is read: as the template beside its weights says, else as is usual."""
+    beside = template_beside(name)
+    read = {} if beside is None else beside.identity
+    return BackboneConfig.usual(
+        name, size, read.get("window", window), read.get("layers"), read.get("frame_mode")
+    )
 
 
 def matching_table(
@@ -94,11 +96,20 @@ def position_table(encoders: Sequence[Encoder]) -> Table:
     """Return how much of each encoder's features is by place, at its last layer."""
     return Table(
         "Position in the features of the last layer",
-        ["encoder", "frame mode", "layers", "channels", "share of variance", "split-half cosine"],
+        [
+            "encoder",
+            "frame mode",
+            "window",
+            "layers",
+            "channels",
+            "share of variance",
+            "split-half cosine",
+        ],
         [
             (
                 one.name,
                 one.backbone.config.frame_mode,
+                one.backbone.config.window,
                 ", ".join(map(str, one.backbone.config.layers)),
                 one.backbone.channels,
                 one.template.report.positional_share[-1],
@@ -107,30 +118,6 @@ def position_table(encoders: Sequence[Encoder]) -> Table:
             for one in encoders
         ],
     )
-
-
-def component_figure(encoders: Sequence[Encoder], video: TrackedVideo, device: str) -> Figure:
-    """Draw the first three principal components of residuals, a row for each encoder."""
-    window = max(one.backbone.config.window for one in encoders)
-    frames = video.frames[:window].float() / 255
-    shown = evenly(len(frames), SHOWN_FRAMES)
-    small = resize(frames[None], encoders[0].backbone.config.input_size)
-    pictures = small[0].permute(0, 2, 3, 1).clamp(0, 1).numpy()
-    rows = [Row("frames", [Panel(pictures[t], f"frame {t}") for t in shown])]
-    for one in encoders:
-        volume = one.backbone(small.to(device))
-        last = one.template.subtract(volume)[0, -1].cpu()
-        slots, _, height, width = last.shape
-        found = principal_components(rearrange(last, "s c h w -> (s h w) c"))
-        colours = found.colours().reshape(slots, height, width, 3)
-        rows.append(Row(one.name, [Panel(colours[int(volume.slot[t])]) for t in shown]))
-    caption = (
-        "First three principal components of each encoder's last layer after its template, as red, "
-        "green and blue; one fit per row, so colours compare within a row only."
-    )
-    height, width = encoders[0].backbone.config.input_size
-    png = draw_rows(f"Principal components, {video.name}", rows, height / width)
-    return Figure("components", png, caption)
 
 
 def check_videos(videos: Sequence[TrackedVideo]) -> None:

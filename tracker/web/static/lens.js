@@ -5,6 +5,11 @@
 
 const LARGEST = 64;  // CSS pixels that a pixel of a large video may take
 
+// Return how many CSS pixels a pixel of the screen is.
+export function pixelOfScreen() {
+  return 1 / (window.devicePixelRatio || 1);
+}
+
 export class Lens {
   constructor() {
     this.size = [1, 1];   // of the video
@@ -39,8 +44,9 @@ export class Lens {
   // Zoom by a factor; what lies at (x, y) of the panel stays there.
   zoom(factor, x, y) {
     const place = this.toVideo(x, y);
-    const smallest = Math.min(this.panel[0] / this.size[0], this.panel[1] / this.size[1]) / 2;
-    this.scale = Math.min(Math.max(this.scale * factor, smallest), Math.max(LARGEST, 16 * smallest));
+    const whole = Math.min(this.panel[0] / this.size[0], this.panel[1] / this.size[1]);
+    const smallest = Math.min(whole / 2, pixelOfScreen());
+    this.scale = Math.min(Math.max(this.scale * factor, smallest), Math.max(LARGEST, 8 * whole));
     this.corner = [x - this.scale * place[0], y - this.scale * place[1]];
     this.isFit = false;
   }

@@ -3,7 +3,7 @@
 // What the points are is kept by the server. Each act is sent there, and what comes back is drawn.
 // Gradio's buttons around call `window.stage`.
 
-import {Lens} from "./lens.js";
+import {Lens, pixelOfScreen} from "./lens.js";
 import {drawList} from "./list.js";
 import {drawMarks, placeOf} from "./marks.js";
 import {Mask} from "./mask.js";
@@ -174,7 +174,7 @@ class Stage {
   placeOf(event) {
     const box = this.canvas.getBoundingClientRect();
     // A pointer names the corner of the screen's pixel that it is on; its centre is meant.
-    const half = 0.5 / (window.devicePixelRatio || 1);
+    const half = 0.5 * pixelOfScreen();
     const panel = [
       (event.clientX + half - box.left) % this.lens.panel[0],
       event.clientY + half - box.top,
@@ -273,7 +273,7 @@ class Stage {
     on("fit", "click", () => { this.lens.fit(); this.draw(); });
     on("full", "click", () => {
       const middle = this.lens.panel.map(side => side / 2);
-      this.lens.zoom(1 / this.lens.scale, ...middle);
+      this.lens.zoom(pixelOfScreen() / this.lens.scale, ...middle);
       this.draw();
     });
     on("undo", "click", () => this.act({do: "undo"}));

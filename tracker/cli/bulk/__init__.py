@@ -1,0 +1,1 @@
+"""What is made by many workers, besides tracks."""

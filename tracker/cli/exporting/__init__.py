@@ -1,0 +1,1 @@
+"""Commands that write a tracker for other programs to run."""

@@ -1,0 +1,1 @@
+"""A tracker's parts as graphs that run without this package: ONNX and torch.export."""
