@@ -18,9 +18,12 @@ from tiny_models import TINY_HEAD, save_tiny_backbone, tiny_backbone, tiny_track
 from tracker.errors import UserError
 from tracker.features.backbone import BackboneConfig
 from tracker.features.template_fitter import TemplateFitter
+from tracker.memory import BoundedMemory
 from tracker.points.queries import Queries
 from tracker.registry import make_tracker
-from tracker.tracking.tracker import PointTracker
+from tracker.tracking.session import TrackSession
+from tracker.tracking.stream import FLOW_MEMORY
+from tracker.tracking.tracker import TRACK_MEMORY, PointTracker
 from tracker.video.video import Video
 
 SIZE = (96, 64)
@@ -299,3 +302,20 @@ def test_videos_and_points_are_taken_as_people_have_them(tmp_path: Path) -> None
     assert tracker.track(tmp_path / "clip.npy", rows) == expected
     with pytest.raises(UserError, match="x and y look swapped"):
         tracker.track(frames, [(0, 30, 80)])
+
+
+@pytest.mark.parametrize(
+    ("frame", "memory"), [(0, FLOW_MEMORY), (7, FLOW_MEMORY), (8, TRACK_MEMORY)]
+)
+def test_features_are_kept_for_a_way_back_alone(
+    frame: int, memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+
+    def opened(self: PointTracker, video: Video, limit: int) -> TrackSession:
+        limits.append(limit)
+        return TrackSession(self, video, BoundedMemory(limit))
+
+    monkeypatch.setattr(PointTracker, "open", opened)
+    tiny_tracker().track(tiny_video(10), [(frame, 20, 20)])
+    assert limits == [memory]

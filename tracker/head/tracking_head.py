@@ -177,26 +177,38 @@ class TrackingHead(nn.Module):
             UserError: the head reads residuals, and there are none.
         """
         size = (frames.shape[-1], frames.shape[-2])
+        levels: list[Level] = []
         with bf16_products(frames.device, self.bf16) as reduced:
-            maps = list(self._maps(residuals, slot, frames))
-        # The coarse match of features is exact: near a peak, rounded products tie.
-        return FrameFeatures([Level.of(x.float() if reduced else x, size) for x in maps], size)
+            if self.config.use_vjepa:
+                if residuals is None:
+                    raise UserError("a head with the V-JEPA branch needs residuals; give them")
+                dtype = self.projection.fuse.weight.dtype
+                content = F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
+                levels.append(Level.of(content.float() if reduced else content, size))
+            if self.config.use_rgb:
+                levels += self._pyramid(frames, size, reduced)
+        return FrameFeatures(levels, size)
 
-    def _maps(
-        self, residuals: Tensor | None, slot: Tensor | None, frames: Tensor
-    ) -> Iterator[Tensor]:
-        """Yield maps `(B, T, C, h, w)` of frames, level by level; see `describe`."""
-        if self.config.use_vjepa:
-            if residuals is None:
-                raise UserError("a head with the V-JEPA branch needs residuals; give them")
-            dtype = self.projection.fuse.weight.dtype
-            yield F.normalize(self.projection(residuals.to(dtype))[:, slot], dim=2)
-        if self.config.use_rgb:
-            flat = frames.flatten(0, 1)
-            # On a CPU a few frames at a time stay in its caches: a quarter faster.
-            parts = [self.stem(part) for part in flat.split(4 if flat.is_cpu else len(flat))]
-            for x in zip(*parts, strict=True):
-                yield torch.cat(x).unflatten(0, frames.shape[:2])
+    def _pyramid(self, frames: Tensor, size: tuple[int, int], reduced: bool) -> Iterator[Level]:
+        """Yield the levels of the RGB stem, from fine to coarse.
+
+        Args:
+            frames: `(B, T, 3, H, W)` fine frames in 0..1.
+            size: `(W, H)` of them.
+            reduced: whether the stem's products are bfloat16. The coarse match of features is
+                exact: near a peak, rounded products tie.
+        """
+        batch, length = frames.shape[:2]
+        # On a CPU a few frames at a time stay in its caches: a quarter faster.
+        at_once = max(1, 4 // batch) if frames.is_cpu else length
+        parts: list[list[Level]] = []
+        for some in frames.split(at_once, dim=1):
+            maps = [x.unflatten(0, some.shape[:2]) for x in self.stem(some.flatten(0, 1))]
+            parts.append([Level.of(x.float() if reduced else x, size) for x in maps])
+        levels = [list(level) for level in zip(*parts, strict=True)]
+        parts.clear()
+        while levels:  # parts of a level go once they are joined
+            yield Level.join(levels.pop(0))
 
     def take_queries(self, features: FrameFeatures, xy: Tensor, frame: Tensor) -> QueryDescriptors:
         """Read descriptors of queries at `xy (B, N, 2)` in frames `(B, N)` of `features`."""

@@ -101,6 +101,7 @@ def follow_blocks(
             backward.add_context(features)
         if last == 0 and on_block is not None:
             on_block(tracks.select_frames(slice(0, starts[number] + features.num_frames)))
+        del features  # or they would be held while those of the next block are made
     descriptors = forward.descriptors
     assert descriptors is not None  # every query lies in one of the blocks
     for number in range(last, begin, -1):

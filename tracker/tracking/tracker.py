@@ -29,7 +29,7 @@ from tracker.progress import Progress
 from tracker.tracking.model import TrackingModel
 from tracker.tracking.saving import find_folder, load_folder, save_folder
 from tracker.tracking.session import TrackSession
-from tracker.tracking.stream import TrackStream
+from tracker.tracking.stream import FLOW_MEMORY, TrackStream
 from tracker.video.loading import load_video
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PointTracker(TrackingModel):
         Raises:
             UserError: a query lies outside the video, or frames cannot be decoded.
         """
-        return self.open(video, TRACK_MEMORY).track(queries, progress)
+        return self._open_once(video, queries).track(queries, progress)
 
     def track_blocks(
         self,
@@ -89,7 +89,12 @@ class PointTracker(TrackingModel):
         Raises:
             UserError: as there.
         """
-        return self.open(video, TRACK_MEMORY).track(queries, progress, on_block)
+        return self._open_once(video, queries).track(queries, progress, on_block)
+
+    def _open_once(self, video: VideoLike, queries: QueriesLike) -> TrackSession:
+        """Return a session for one call: without a way back, it has use for flow alone."""
+        returns = Queries.of(queries).t.max(initial=0) >= self.config.inference.block
+        return self.open(video, TRACK_MEMORY if returns else FLOW_MEMORY)
 
     def open(self, video: VideoLike, memory: int = SESSION_MEMORY) -> TrackSession:
         """Return a session, whose `track` may be called again, and whose tracks can be put right.

@@ -71,7 +71,12 @@ def shrink_to_sizes(
     while chunk := list(islice(left, at_once)):
         pictures = upload(np.stack(chunk), target).permute(0, 3, 1, 2).float() / 255
         parts.append([resize(pictures[None], size) for size in sizes])
-    return [torch.cat(videos, dim=1) for videos in zip(*parts, strict=True)]
+    videos = [list(video) for video in zip(*parts, strict=True)]
+    parts.clear()
+    joined = []
+    while videos:  # parts of a video go once they are joined
+        joined.append(torch.cat(videos.pop(0), dim=1))
+    return joined
 
 
 def upload(array: np.ndarray, device: torch.device) -> Tensor:
