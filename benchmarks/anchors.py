@@ -184,7 +184,7 @@ def main() -> int:
     lost = [correction for correction in made if correction.errors(correction.before).max() >= LOST]
     print(
         "| tracks | | mean before | mean after | median before | median after | median of "
-        "after / before | halved | CPU s |"
+        "after / before | halved | CPU s |\n| --- |" + " ---: |" * 8
     )
     for name, part in ((f"error of {LOST:.0f} or more somewhere", lost), ("all", made)):
         if part:

@@ -7,6 +7,9 @@
 
 Needs the extra `bulk`, and psutil. Workers have one thread each. Rates leave out the start of Ray
 and of the workers: they count from the moment at which each worker has finished its first video.
+CPU seconds are those of all processes, Ray's too. They say, on a busy machine as well, how many
+times as fast two workers can be: as often as what one video takes by one worker goes into half of
+what it takes by two.
 """
 
 from __future__ import annotations
@@ -50,12 +53,21 @@ def write_clips(folder: Path, count: int, frames: int, size: tuple[int, int]) ->
     return folder
 
 
-def finished_at(clips: Path, place: Path, settings: BulkSettings, engine: Engine) -> list[float]:
-    """Track the clips; return the moment at which each was finished, in seconds."""
+def cpu_seconds() -> float:
+    """Return what this process and those below it have computed."""
+    this = psutil.Process()
+    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
+    return sum(time.user + time.system for time in times)
+
+
+def finished_at(
+    clips: Path, place: Path, settings: BulkSettings, engine: Engine
+) -> list[tuple[float, float]]:
+    """Track the clips; return the moment at which each was finished, and CPU seconds till then."""
     rows = find_videos([str(clips)])
     with engine.running():
         run = Run(rows, settings, Sink.open(str(place), None, len(rows)), engine)
-        moments = [time.perf_counter() for _ in run.track()]
+        moments = [(time.perf_counter(), cpu_seconds()) for _ in run.track()]
         run.finish()
     assert run.summary.failed == 0
     return moments
@@ -64,12 +76,18 @@ def finished_at(clips: Path, place: Path, settings: BulkSettings, engine: Engine
 def workers(folder: Path, videos: int, settings: BulkSettings) -> None:
     """Compare one worker with two."""
     clips = write_clips(folder / "clips", videos, 16, (256, 256))
-    rates = {}
+    rates, seconds = {}, {}
     for count in (1, 2):
         moments = finished_at(clips, folder / f"by-{count}", settings, Engine(count))
-        rates[count] = (len(moments) - count) / (moments[-1] - moments[count - 1])
-        print(f"{count} worker(s): {rates[count]:.3f} videos/s", flush=True)
-    print(f"two workers are {rates[2] / rates[1]:.2f} times as fast as one")
+        (first, before), (last, after) = moments[count - 1], moments[-1]
+        rates[count] = (len(moments) - count) / (last - first)
+        seconds[count] = (after - before) / (len(moments) - count)
+        print(
+            f"{count} worker(s): {rates[count]:.3f} a second, {seconds[count]:.2f} CPU s each",
+            flush=True,
+        )
+    print(f"two workers were {rates[2] / rates[1]:.2f} times as fast as one")
+    print(f"on two free cores they are {2 * seconds[1] / seconds[2]:.2f} times as fast at most")
 
 
 def memory(folder: Path, videos: int, settings: BulkSettings) -> None:

@@ -9,22 +9,20 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tracker.bulk.engine import Worker
+from tracker.bulk.engine import Item
 from tracker.bulk.worker import BulkSettings
+from tracker.errors import UserError
 from tracker.points.queries import Queries
-from tracker.registry import make_tracker
 from tracker.video.video import Video
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Puts a grid on the first frame; a video named `fatal` stops its worker, others fail."""
+    """Puts a grid on the first frame, but for a video that memory is too short for."""
 
     side: int = 2
 
     def __call__(self, video: Video, file: Path | None) -> Queries:
-        if video.name == "fatal.mp4":
-            os.kill(os.getpid(), signal.SIGKILL)
         if video.name == "memory.mp4":
             raise MemoryError("too large")
         return Queries.grid(self.side, video.size) if file is None else Queries.load(file)
@@ -33,10 +31,20 @@ class Grid:
 SETTINGS = BulkSettings(Grid(), {"grid": 2}, tracker="lk", threads=1)
 
 
-def unmade() -> Worker:
-    """Makes no worker."""
-    make_tracker("none")
-    raise AssertionError
+class Mortal:
+    """Gives numbers back; dies of number 2 once, and of number 3 each time."""
+
+    def __call__(self, item: Item) -> Item:
+        mark = Path(item["marks"]) / str(item["number"])
+        if item["number"] == 3 or (item["number"] == 2 and not mark.is_file()):
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"number": item["number"]}
+
+
+def unmade() -> Mortal:
+    """Make no worker."""
+    raise UserError("there is no worker")
 
 
 def same_rows(one: pa.Table, other: pa.Table) -> bool:

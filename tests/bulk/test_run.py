@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
-from tiny_bulk import same_rows, unmade
+from tiny_bulk import Mortal, same_rows, unmade
 
 from tracker.baselines import LucasKanadeTracker
 from tracker.bulk import worker as worker_module
@@ -205,29 +205,34 @@ def test_rows_of_a_worker_that_died_after_them_count(
     assert replace(dying.finish(), seconds=0) == replace(expected, seconds=0)
 
 
+def test_a_video_that_costs_its_workers_is_one_row(
+    clips: Path, tmp_path: Path, settings: BulkSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "run", lambda self, make, items: ((item, None) for item in items))
+    sink, summary, _ = track(find_videos([str(clips / "0.mp4")]), settings, tmp_path)
+    (row,) = sink.read().to_pylist()
+    assert "its worker died 3 times" in row["error"] and summary.failed == 1
+
+
 def test_a_cluster_does_the_same(
     clips: Path, tmp_path: Path, settings: BulkSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Real Ray, two actors; a video that kills its worker costs its own row alone."""
+    """Real Ray, two actors: the same rows; what kills a worker costs nothing but itself."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, [ROOT, ROOT / "tests", *sys.path])))
     rows = find_videos([str(clips)])
-    sink, _, _ = track(rows, settings, tmp_path / "alone")
-    expected = sink.read()
-    fatal = tmp_path / "fatal.mp4"
-    fatal.write_bytes((clips / "0.mp4").read_bytes())
-    rows.insert(1, VideoRow(str(fatal), "fatal"))
+    expected = track(rows, settings, tmp_path / "alone")[0].read()
     engine = Engine(workers=2, deaths=2)
     with engine.running():
         sink, summary, _ = track(rows, settings, tmp_path / "ray", engine=engine)
-        table = sink.read()
-        lost = pc.equal(table["id"], "fatal")
-        (row,) = table.filter(lost).to_pylist()
-        assert "its worker died 2 times" in row["error"]
-        assert same_rows(table.filter(pc.invert(lost)), expected)
-        assert (summary.tracked, summary.failed, sink.files()) == (4, 3, [])
-        assert track(rows, settings, tmp_path / "ray", engine=engine)[1].finished_before == 7
-        with pytest.raises(UserError, match="no tracker is called 'none'"):
-            next(engine.run(unmade, [{}]))
+        assert same_rows(sink.read(), expected)
+        assert (summary.tracked, summary.failed, sink.files()) == (4, 2, [])
+        assert track(rows, settings, tmp_path / "ray", engine=engine)[1].finished_before == 6
+        items = [{"number": n, "marks": str(tmp_path)} for n in range(6)]
+        results = {item["number"]: result for item, result in engine.run(Mortal, items)}
+        assert results == {n: {"number": n} for n in range(6)} | {3: None}
+        assert (tmp_path / "2").is_file()
+        with pytest.raises(UserError, match="there is no worker"):
+            next(engine.run(unmade, items))
 
 
 def test_workers_and_clusters_that_cannot_be(settings: BulkSettings) -> None:

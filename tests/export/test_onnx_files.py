@@ -25,6 +25,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide"
 NAMES = ["describe", "follow", "match", "take"]
+# Where a CPU is faster then, PyTorch would multiply in bfloat16; graphs are float32.
+CHANGES = {"fine_size": [96, 96], "backbone": {"dtype": "float32"}}
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +45,14 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tracker(saved: Path) -> PointTracker:
     """Its fine frames are 6 cells of 16 pixels wide, where the backbone's map has 4."""
-    return PointTracker.from_pretrained(saved, {"fine_size": [96, 96]})
+    return PointTracker.from_pretrained(saved, CHANGES)
 
 
 @pytest.fixture(scope="module")
 def exported(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "out"
     options = ["--tracker", str(saved), "--set", "fine_size=[96,96]", "--pt2"]
+    options += ["--set", "backbone.dtype=float32"]
     # pytest asks for torch's traces of every operation, which take as long as the export itself.
     logging.disable(logging.DEBUG)
     try:
@@ -76,7 +79,7 @@ def test_the_loop_follows_points_as_the_tracker_does(
     # Off the grid of features: between two cells, equally far, their match is a matter of rounding.
     queries = Queries.grid(6, (70, 48)).txy + np.float32([0, 1.3, 0.9])
     queries[::5, 0], queries[7] = count - 1, (4, 70, 48)
-    changes = {"fine_size": [96, 96], "inference": {"block": count}}
+    changes = CHANGES | {"inference": {"block": count}}
     wanted = PointTracker.from_pretrained(saved, changes).track(frames, queries)
     xy, confidence = loop.OnnxTracker(str(exported)).track(frames, queries)
     assert np.abs(wanted.xy - wanted.xy[:, :1]).max() > 5
@@ -94,6 +97,7 @@ def test_frames_of_any_number_and_size(
 
 def test_the_rgb_stem(tmp_path: Path) -> None:
     tracker = tiny_tracker(head=replace(TINY_HEAD, use_vjepa=False))
+    tracker.head.bf16 = False
     describe = tracking_steps(tracker)[0]
     write_graph(describe, export_program(describe, 2), tmp_path / "describe.onnx")
     frames = np.random.default_rng(0).integers(0, 256, (5, 50, 90, 3), np.uint8)

@@ -21,6 +21,7 @@ from tracker.video.pixels import resize
 
 def tracker_of(head: HeadConfig = TINY_HEAD, **backbone: object) -> PointTracker:
     tracker = tiny_tracker(head=head)
+    tracker.head.bf16 = False  # steps are float32 on every CPU
     if head.use_vjepa:
         tracker.config = replace(
             tracker.config, backbone=replace(tracker.config.backbone, **backbone)

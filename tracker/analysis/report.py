@@ -126,21 +126,27 @@ def _figure(figure: Figure) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row) + "</tr>"
-        for row in table.rows
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in _cells(table)
     )
     return f"<table><caption>{escape(table.title)}</caption><tr>{head}</tr>{body}</table>"
 
 
 def _lines(table: Table) -> str:
-    cells = [
-        [str(column) for column in table.columns],
-        *([_cell(c) for c in r] for r in table.rows),
-    ]
+    cells = [[str(column) for column in table.columns], *_cells(table)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     rows = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
     return "\n".join([table.title, *(row.rstrip() for row in rows)])
 
 
-def _cell(value: str | float | int) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _cells(table: Table) -> list[list[str]]:
+    """Return cells as text; the numbers of a column have as many digits, three at most."""
+    columns = []
+    for values in zip(*table.rows, strict=True):
+        digits = max((_digits(v) for v in values if isinstance(v, float)), default=0)
+        columns.append([f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in values])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _digits(value: float) -> int:
+    return len(f"{value:.3f}".rstrip("0").partition(".")[2])

@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,14 +89,15 @@ class Engine:
 
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray reports to its makers
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is told by us
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
-            if self.address is None:
-                cpus = math.ceil((self.workers or 1) * self.cpus)
-                context = ray.init(num_cpus=cpus, **quiet)
-            else:
+            if self.address is not None:
                 _check_reachable(self.address)
-                context = ray.init(self.address, **quiet)
+                options["address"] = self.address
+            else:
+                options["num_cpus"] = math.ceil((self.workers or 1) * self.cpus)
+            with _no_stderr():
+                context = ray.init(**options)
         except (OSError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:160]
             where = "start on this machine" if self.address is None else f"join {self.address}"
@@ -218,6 +220,20 @@ class _Actor:
             "number": batch["number"],
             "result": [json.dumps(dict(result)) for result in results],
         }
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Let nothing through to stderr: Ray writes there that it was told to be quiet."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _check_reachable(address: str) -> None:

@@ -200,8 +200,9 @@ def _pool_by_cells(maps: Any, grid: Sequence[int]) -> tuple[Any, Any]:
         Maxima; and, for the indices, which nobody reads, the same again.
     """
     from onnx import numpy_helper
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
 
+    op: Any = opset18  # its stubs take an operation's result for no input of another
     _, _, *lengths = maps.shape  # what operations return does not know its own
     for axis, length, cells in zip((2, 3), lengths, grid, strict=True):
         edges = [(i * length // cells, -(-(i + 1) * length // cells)) for i in range(cells)]

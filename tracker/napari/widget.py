@@ -35,6 +35,7 @@ from tracker.registry import make_tracker
 
 with needs("napari"):
     import pandas as pd
+    from magicgui.types import FileDialogMode
     from magicgui.widgets import (
         ComboBox,
         Container,
@@ -114,7 +115,7 @@ class TrackWidget(Container):
         self.certainty = FloatSlider(
             label="Show from certainty", min=0, max=0.99, step=0.01, value=0.25
         )
-        self.file = FileEdit(label="File", mode="w")
+        self.file = FileEdit(label="File", mode=FileDialogMode.OPTIONAL_FILE)
         self.format = ComboBox(label="Format", choices=[BY_SUFFIX, "npz", *FORMATS])
         self.export = PushButton(text="Export")
         super().__init__(
@@ -309,7 +310,7 @@ class TrackWidget(Container):
         self._moved.signal.emit(done, total)
 
     def _export(self) -> None:
-        tracks, path = self.tracks, Path(self.file.value)
+        tracks, path = self.tracks, Path(str(self.file.value or ""))
         if tracks is None:
             raise UserError("there are no tracks to write; press Track first")
         if not path.name:

@@ -109,7 +109,7 @@ def position_table(encoders: Sequence[Encoder]) -> Table:
             (
                 one.name,
                 one.backbone.config.frame_mode,
-                one.backbone.config.window,
+                1 if one.backbone.config.frame_mode == "image" else one.backbone.config.window,
                 ", ".join(map(str, one.backbone.config.layers)),
                 one.backbone.channels,
                 one.template.report.positional_share[-1],
