@@ -40,7 +40,7 @@ POINTS = 16
 SEEN, HIDDEN = 12, 3
 """Frames at least in which a point is seen, and in which it is hidden between these."""
 
-LOST = 16.0
+LOST = 8.0
 """A track went wrong where its largest error is at least this."""
 
 MIDDLE = 0.48

@@ -24,7 +24,6 @@ OPTIONAL = [
     "magicgui",
     "napari",
     "pandas",
-    "pyarrow",
     "qtpy",
     "ray",
     "s3fs",
@@ -82,7 +81,6 @@ def test_the_plugin_for_napari_names_its_extra(monkeypatch: pytest.MonkeyPatch) 
         (["fit_template", "--out", "t.safetensors", "--clips", "2"], "matplotlib", "analysis"),
         (["main", "convert", "t.npz", "--to", "nuke,sleap"], "sleap_io", "formats"),
         (["main", "convert", "t.npz", "--to", "deeplabcut"], "tables", "formats"),
-        (["main", "convert", "t.npz", "--to", "parquet"], "pyarrow", "formats"),
         (["interactive.ui"], "gradio", "web"),
         (["results.plot", "run", "--out", "run.png"], "matplotlib", "analysis"),
     ],
@@ -112,5 +110,9 @@ def test_the_base_tracks_and_evaluates_without_extras(
     assert tracked.code == 0, tracked.err
     scene = "{_target_: tracker.scenes.renderer.SceneConfig, frames: 4, height: 64, width: 64}"
     benchmark = ["benchmark=procedural", "limit=1", f"+benchmark.config={scene}"]
+    many = ["clip.npy", "--out", "many", "--tracker", "lk", "--grid", "2"]
+    tracked = run_without(OPTIONAL, "main", "track-many", *many)
+    assert tracked.code == 0, tracked.err
+    assert list((tmp_path / "many").glob("**/*.parquet"))
     evaluated = run_without(OPTIONAL, "evaluate", *benchmark, "trackers=[lk,vjepa]", "threads=1")
     assert evaluated.code == 0, evaluated.err

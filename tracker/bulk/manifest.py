@@ -17,7 +17,6 @@ from typing import Any
 
 from tracker.bulk.places import is_local, join, local_path, open_place, read_bytes, reported
 from tracker.errors import UserError
-from tracker.extras import needs
 from tracker.files import UNREADABLE
 from tracker.video.video_folder import VIDEO_SUFFIXES
 
@@ -180,9 +179,9 @@ def _csv_rows(content: bytes) -> tuple[list[str], list[dict[str, Any]]]:
 
 
 def _parquet_rows(content: bytes) -> tuple[list[str], list[dict[str, Any]]]:
-    with needs("bulk"):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         table = pq.read_table(pa.BufferReader(content))
     except pa.ArrowException as error:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from tracker.errors import UserError
-from tracker.extras import needs
 from tracker.files import atomic_path
 
 if TYPE_CHECKING:
@@ -53,8 +52,8 @@ def open_place(address: str) -> tuple[AbstractFileSystem, str]:
     Raises:
         UserError: the protocol is unknown, or what speaks it is not installed.
     """
-    with needs("bulk"):
-        import fsspec
+    import fsspec
+
     try:
         if is_local(address):
             return fsspec.filesystem("file"), str(local_path(address))

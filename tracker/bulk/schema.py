@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracker.errors import UserError
-from tracker.extras import needs
 from tracker.points.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -94,13 +93,9 @@ class VideoFacts:
 
 
 def schema(layout: str) -> pa.Schema:
-    """Return the columns of a layout, one of `LAYOUTS`.
+    """Return the columns of a layout, one of `LAYOUTS`."""
+    import pyarrow as pa
 
-    Raises:
-        UserError: pyarrow is not installed.
-    """
-    with needs("bulk"):
-        import pyarrow as pa
     columns = OF_VIDEO | (OF_POINT if layout == "points" else OF_POINTS)
 
     def kind(name: str) -> pa.DataType:

@@ -35,7 +35,6 @@ from tracker.bulk.places import (
 )
 from tracker.bulk.schema import LAYOUTS, schema
 from tracker.errors import UserError
-from tracker.extras import needs
 from tracker.files import UNREADABLE
 
 if TYPE_CHECKING:
@@ -269,8 +268,8 @@ def read_rows(address: str, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         UserError: it is missing, damaged, or its store cannot be reached.
     """
-    with needs("bulk"):
-        import pyarrow.parquet as pq
+    import pyarrow.parquet as pq
+
     fs, path = open_place(address)
     with reported("read", address), fs.open(path, "rb") as file:
         return pq.read_table(file, columns=columns)

@@ -81,7 +81,6 @@ FORMATS = {
         centre="0.5",
         hidden="marked, guess kept",
         rate="metadata",
-        modules=("pyarrow",),
     ),
     "json": Format(
         tables.write_json,
@@ -223,7 +222,6 @@ FORMATS = {
         centre="0.5",
         hidden="marked, guess kept",
         rate="timestamp",
-        modules=("pyarrow",),
     ),
 }
 """What tracks can be written as, by the names of `convert --to` and `track --save`."""
