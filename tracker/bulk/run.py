@@ -146,8 +146,9 @@ class Run:
             UserError: rows cannot be read or written.
         """
         if self._sink.is_last_run(self._name):
-            shards = sorted({self._sink.shard_of(key) for key in self._sink.files()})
-            items = [{"shard": shard} for shard in shards]
+            # Listed once for all: a listing tells of every file, a shard has few of them.
+            by_shard = self._sink.files_by_shard()
+            items = [{"shard": shard, "keys": keys} for shard, keys in sorted(by_shard.items())]
             # On one machine it is reading and writing, which does not wait for actors to start.
             engine = self._engine if self._engine.address else Engine()
             merged = engine.run(partial(_Merger, self._sink), items)
@@ -167,7 +168,7 @@ class _Merger:
         self._sink = sink
 
     def __call__(self, item: Item) -> Item:
-        return {"videos": self._sink.merge(item["shard"])}
+        return {"videos": self._sink.merge(item["shard"], item["keys"])}
 
 
 def _identity(settings: BulkSettings) -> Identity:

@@ -156,7 +156,7 @@ class Sink:
 
     def shard(self, number: int) -> str:
         """Return the address of a shard."""
-        return join(self.place, SHARDS, f"shard-{number}-of-{self.shards}.parquet")
+        return join(self.place, SHARDS, self._shard_name(number))
 
     # --- what is finished ---
 
@@ -188,8 +188,18 @@ class Sink:
                     found -= failed
         return found
 
+    def files_by_shard(self) -> dict[int, list[str]]:
+        """Return the keys of the videos that have a file, by the shard that they belong to."""
+        found: dict[int, list[str]] = {}
+        for key in self.files():
+            found.setdefault(self.shard_of(key), []).append(key)
+        return found
+
+    def _shard_name(self, number: int) -> str:
+        return f"shard-{number}-of-{self.shards}.parquet"
+
     def _shard_names(self) -> list[str]:
-        names = (f"shard-{number}-of-{self.shards}.parquet" for number in range(self.shards))
+        names = map(self._shard_name, range(self.shards))
         there = list_files(join(self.place, SHARDS))
         return [name for name in names if name in there]
 
@@ -204,10 +214,14 @@ class Sink:
         """
         _write_rows(self.file(key), rows)
 
-    def merge(self, number: int) -> int:
+    def merge(self, number: int, keys: Sequence[str]) -> int:
         """Move the rows of files into their shard; return how many videos' rows it holds then.
 
         May be stopped at any moment and called again.
+
+        Args:
+            number: of the shard.
+            keys: of it, whose files are to be moved; some may have been moved before.
 
         Raises:
             UserError: rows cannot be read or written.
@@ -215,10 +229,11 @@ class Sink:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        keys = [key for key in self.files() if self.shard_of(key) == number]
         with ThreadPoolExecutor(READERS) as readers:
+            there = readers.map(is_file, map(self.file, keys))
+            keys = [key for key, is_there in zip(keys, there, strict=True) if is_there]
             tables = list(readers.map(read_rows, map(self.file, keys)))
-        if f"shard-{number}-of-{self.shards}.parquet" in self._shard_names():
+        if is_file(self.shard(number)):
             old = read_rows(self.shard(number))
             tables.append(old.filter(pc.invert(pc.is_in(old["key"], pa.array(keys, pa.string())))))
         rows = pa.concat_tables(tables) if tables else schema(self.layout).empty_table()
