@@ -56,18 +56,29 @@ class OnnxTracker:
         return xy / scale, confidence
 
     def follow(self, known: Arrays) -> tuple[np.ndarray, np.ndarray]:
-        """Start from flow where it holds, else from the coarse match, and refine."""
+        """Start from flow where it holds, else from the coarse match if it is sure, and refine."""
         here, certainty = known["time_to_query"] == 0, known["flow_certainty"]
         own, start = here[..., None], known["query_xy"][:, None]
         xy = np.where(certainty[..., None] > 0, known["flow_xy"], known["match_xy"])
-        known |= {"xy": np.where(own, start, xy), "logits": known["match_logits"]}
+        xy = np.where(own, start, xy)
+        match = confidence_of(known["match_logits"])
+        sure = here | (certainty > 0) | (match >= self.facts["start_certainty"])
+        time = np.arange(xy.shape[1])
+        for places, known_in in zip(xy, sure, strict=True):  # elsewhere between sure frames
+            for axis in places.T:
+                axis[:] = np.interp(time, time[known_in], axis[known_in])
+        known |= {"xy": xy, "logits": known["match_logits"]}
         for _ in range(self.facts["steps"]):
             known = self.run("follow", known)
             known["xy"] = np.where(own, start, known["new_xy"])
             known["logits"] = known["new_logits"]
-        visible, uncertain = np.moveaxis(known["logits"], -1, 0)
-        confidence = 1 / (1 + np.exp(-visible)) / (1 + np.exp(uncertain))
-        return known["xy"], np.where(here, 1, confidence)
+        return known["xy"], np.where(here, 1, confidence_of(known["logits"]))
+
+
+def confidence_of(logits: np.ndarray) -> np.ndarray:
+    """Return how likely points are visible and not uncertain."""
+    visible, uncertain = np.moveaxis(logits, -1, 0)
+    return 1 / (1 + np.exp(-visible)) / (1 + np.exp(uncertain))
 
 
 def main(folder: str, clip: str, *points: str) -> None:

@@ -87,6 +87,26 @@ def test_the_loop_follows_points_as_the_tracker_does(
     np.testing.assert_allclose(confidence, wanted.confidence, atol=1e-3)
 
 
+def test_the_loop_starts_between_sure_frames_as_the_head_does(
+    exported: Path, saved: Path, loop: ModuleType
+) -> None:
+    """The graphs are the same; where refinement starts is the loop's."""
+    frames = tiny_video(13, 70, 48).read()
+    queries = Queries.grid(6, (70, 48)).txy + np.float32([0, 1.3, 0.9])
+    changes = CHANGES | {"inference": {"block": 13}}
+    tracker = PointTracker.from_pretrained(saved, changes)
+    tracks = {}
+    for certainty in (0.0, 0.25):
+        tracker.head.config = replace(tracker.head.config, start_certainty=certainty)
+        tracks[certainty] = tracker.track(frames, queries)
+    own = loop.OnnxTracker(str(exported))
+    assert own.facts["start_certainty"] == 0
+    own.facts["start_certainty"] = 0.25
+    xy, _ = own.track(frames, queries)
+    assert np.abs(tracks[0.25].xy - tracks[0.0].xy).max() > 1
+    np.testing.assert_allclose(xy, tracks[0.25].xy, atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize(("count", "height", "width"), [(8, 96, 96), (9, 31, 200), (13, 64, 64)])
 def test_frames_of_any_number_and_size(
     exported: Path, tracker: PointTracker, count: int, height: int, width: int

@@ -178,6 +178,7 @@ def _facts(tracker: TrackingModel) -> dict[str, Any]:
         },
         "steps": steps if config.head.iterations and steps is not None else config.head.iterations,
         "points_at_once": POINTS_AT_ONCE,
+        "start_certainty": config.head.start_certainty,
         "shown_from": config.inference.shown_from,
         "flow": {
             "longest_side": LONGEST_SIDE,
