@@ -263,7 +263,9 @@ class TrackingHead(nn.Module):
         all_xy, all_logits = [overrule(match, sure, better)[0]], [visibility_logits]
         if self.config.use_flow and flow is not None:
             better.insert(0, (flow.xy[:, :, new], flow.certainty[:, :, new] > 0))
-        xy = bridge(*overrule(match, sure, better), past.xy[:, :, -1:] if past else None)
+        xy, sure = overrule(match, sure, better)
+        if self.config.start_certainty:  # or all frames are sure
+            xy = bridge(xy, sure, past.xy[:, :, -1:] if past else None)
         for _ in range(steps):
             assert matches is not None  # there are steps
             xy, visibility_logits = self._refine(

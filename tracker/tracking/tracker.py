@@ -65,6 +65,7 @@ class PointTracker(TrackingModel):
         Raises:
             UserError: a query lies outside the video, or frames cannot be decoded.
         """
+        queries = Queries.of(queries)
         return self._open_once(video, queries).track(queries, progress)
 
     def track_blocks(
@@ -89,11 +90,12 @@ class PointTracker(TrackingModel):
         Raises:
             UserError: as there.
         """
+        queries = Queries.of(queries)
         return self._open_once(video, queries).track(queries, progress, on_block)
 
-    def _open_once(self, video: VideoLike, queries: QueriesLike) -> TrackSession:
+    def _open_once(self, video: VideoLike, queries: Queries) -> TrackSession:
         """Return a session for one call: without a way back, it has use for flow alone."""
-        returns = Queries.of(queries).t.max(initial=0) >= self.config.inference.block
+        returns = queries.t.max(initial=0) >= self.config.inference.block
         return self.open(video, TRACK_MEMORY if returns else FLOW_MEMORY)
 
     def open(self, video: VideoLike, memory: int = SESSION_MEMORY) -> TrackSession:

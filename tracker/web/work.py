@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from tracker.web.board import Board, Marks, Point, anchors_of
 from tracker.web.drawing import View
 from tracker.web.limits import Limits
 from tracker.web.pictures import FramePictures
-
-if TYPE_CHECKING:
-    pass
 
 FEATURE_MEMORY = 512 * 2**20
 """Bytes of features and flow that are kept of a visitor's video from one run to the next."""

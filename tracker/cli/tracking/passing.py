@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tracker.analysis.cuts import ContentsFinder
 from tracker.cli.options.outputs import OutputFiles
@@ -18,9 +18,6 @@ from tracker.registry import BlockTracker, Tracker
 from tracker.video.passing import PassingFrames
 from tracker.video.video import Video
 from tracker.video.writing import VideoFile
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 class OnePass:
@@ -85,11 +82,6 @@ class OnePass:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._drawn is not None:
             self._drawn.discard()
